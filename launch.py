@@ -1,0 +1,69 @@
+"""Runs an experiment: python launch.py --config=experiments/mf.py --config.optimizer.learning_rate=0.01"""
+
+import importlib.util
+import pathlib
+import sys
+
+from absl import app, flags
+
+from recjax import fields
+from recjax.errors import DivergedError, InputError, unknown
+
+CONFIG = flags.DEFINE_string(
+    "config", "experiments/softmax.py", "The experiment; any field of its config as --config.FIELD=VALUE."
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, which must not exist; by default a new one in runs/.")
+
+
+def main(arguments: list[str]) -> None:
+    try:
+        config = fields.override(_load(CONFIG.value), _overrides(arguments[1:]))
+        from recjax import experiment  # imports jax, which takes seconds: a typing error should not
+
+        experiment.run(config, pathlib.Path(CONFIG.value).stem, WORKDIR.value)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except DivergedError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        sys.exit(3)
+
+
+def _load(path: str):
+    if not pathlib.Path(path).is_file():
+        files = sorted(str(file) for file in pathlib.Path(__file__).parent.glob("experiments/*.py"))
+        raise unknown("experiment file in --config", path, files)
+    spec = importlib.util.spec_from_file_location("experiment_config", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, "get_config"):
+        raise InputError(f"{path} has no get_config(); wanted a file that defines it, as experiments/mf.py does")
+    return module.get_config()
+
+
+def _overrides(arguments: list[str]) -> dict[str, str]:
+    """{"model.hidden": "256,128"} from ["--config.model.hidden=256,128"]."""
+    found = {}
+    rest = list(arguments)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        if not name.lstrip("-").startswith("config."):
+            raise unknown("flag", name, [f"--{flag.name}" for flag in (CONFIG, WORKDIR)] + ["--config.FIELD"])
+        if not equals:
+            if not rest:
+                raise InputError(f"{name} has no value; type {name}=VALUE")
+            value = rest.pop(0)
+        found[name.lstrip("-").removeprefix("config.")] = value
+    return found
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(arguments, known_only=True)
+    except flags.Error as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=_parse)

@@ -1,0 +1,112 @@
+"""Every setting, its unit and its default: one page to read before launching."""
+
+import dataclasses
+
+from recjax.fields import field
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """The embedded world `languages`: groups of queries and items that hardly interact across groups."""
+
+    queries: int = field(4000, least=1)
+    items: int = field(2000, least=1)
+    groups: int = field(8, least=1)
+    interactions: int = field(25, least=5)  # mean number a query
+    cross: float = field(0.01, least=0.0, below=1.0)  # share of interactions with another group
+    taste: int = field(6, least=1)  # dimension of the taste inside a group
+    focus: float = field(2.5, least=0.0)  # how strongly taste decides; 0: popularity alone
+    seed: int = field(0, least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    name: str = "languages"  # a member of recjax.datasets
+    path: str = ""  # the folder of a data set that is read from files
+    split: str = "last_out"  # a member of recjax.splits
+    share: float = field(0.1, above=0.0, below=0.5)  # share_out: the share of each query's interactions that each held-out part gets
+    seed: int = field(0, least=0)  # share_out: of the draw
+    repeats: bool = False  # keep a query's repeated interactions with an item
+    world: World = World()
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    name: str = "softmax_dnn"  # a member of recjax.models
+    dimension: int = field(64, least=1)  # D
+    history: int = field(50, least=1)  # L: how many items known before a query brings along
+    query_features: tuple[str, ...] = ("all",)  # names, or "all"; () is none
+    item_features: tuple[str, ...] = ("all",)
+    hidden: tuple[int, ...] = field((256,), least=1)  # sizes of the hidden layers
+    activation: str = "relu"  # a member of jax.nn
+    dropout: float = field(0.0, least=0.0, below=1.0)  # share of each layer's inputs that a training step drops
+    normalization: str = field("none", choices=("none", "l2", "layer"))  # of the output: none, l2 or layer
+    bag: str = field("mean", choices=("mean", "sum", "sqrt_n"))  # how a bag of rows becomes one: mean, sum or sqrt_n
+    side: int = field(8, least=1)  # dimension of a side feature's table
+    buckets: int = field(1024, least=1)  # larger vocabularies of side features are hashed into so many rows
+    tied: bool = True  # histories and items share one table
+    scale: float = field(0.1, above=0.0)  # standard deviation of a new embedding's norm-1 direction: entries ~ N(0, scale^2 / D)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    name: str = "full"  # a member of recjax.samplers
+    negatives: int = field(1024, least=1)  # C: draws shared by the batch
+    exponent: float = field(1.0, least=0.0)  # popularity: probability ~ count^exponent; mixed: of its second part
+    mask_known: bool = False  # the query's other interactions are no negatives
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    loss: str = "softmax"  # a member of recjax.losses
+    score: str = "dot"  # a member of recjax.scores
+    temperature: float = field(1.0, knob=True, above=0.0)  # logits are scores / temperature
+    correction: str = field("negatives", choices=("none", "negatives", "all"))  # who is corrected for sampling: none, negatives or all (the positive too)
+    unobserved_weight: float = field(1.0, knob=True, least=0.0)  # weight of each negative
+    positives: int = field(1, least=1)  # P: an example's positives, the query's next P interactions
+
+
+@dataclasses.dataclass(frozen=True)
+class Penalties:
+    """Weights of the members of recjax.penalties. A weight of 0 leaves the penalty out of the program."""
+
+    gravity: float = field(0.0, knob=True, least=0.0)
+    batch_gravity: float = field(0.0, knob=True, least=0.0)
+    l2: float = field(0.0, knob=True, least=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    name: str = "adam"  # a member of optax that takes a learning rate
+    learning_rate: float = field(2e-3, knob=True, above=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    epochs: float = field(15.0, above=0.0)  # at most; an epoch is as many examples as there are training interactions
+    batch: int = field(512, least=1)  # B: examples a step, drawn with replacement
+    block: int = field(100, least=1)  # steps a dispatch, and a line of metrics.jsonl
+    evaluate: float = field(1.0, above=0.0)  # epochs between evaluations on validation; the best parameters are kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    k: tuple[int, ...] = field((10, 20), least=1)  # cut-offs
+    select: str = "ndcg@10"  # the validation metric that chooses the stopping step
+    batch: int = field(512, least=1)  # queries a tile
+    block: int = field(8192, least=1)  # items a block
+    pairs: int = field(1024, least=1)  # folding looks at so many queries by so many items
+    rank: int = field(32, least=1)  # of the truncated SVD that says how related a pair is
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    seed: int = field(0, least=0)
+    data: Data = Data()
+    model: Model = Model()
+    sampler: Sampler = Sampler()
+    objective: Objective = Objective()
+    penalties: Penalties = Penalties()
+    optimizer: Optimizer = Optimizer()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()

@@ -1,0 +1,6 @@
+"""Data sets. One signature: (settings: configs.Data) -> Dataset, in numpy alone."""
+
+from recjax.datasets.languages import languages
+from recjax.datasets.movielens import movielens_1m, movielens_100k
+
+__all__ = ["languages", "movielens_1m", "movielens_100k"]

@@ -1,0 +1,36 @@
+"""The two ways in which a run ends early: bad input, and numbers that are no longer finite."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Bad input. The message says what was given, what was wanted and what to type next."""
+
+
+class DivergedError(ArithmeticError):
+    """A number that training needs is not finite.
+
+    Attributes:
+        step: the first step (counted from 1) with such a number.
+        term: its name, as in `metrics.jsonl`.
+    """
+
+    def __init__(self, step: int, term: str):
+        super().__init__(
+            f"{term} is not finite at step {step}; a smaller --config.optimizer.learning_rate is the usual cure"
+        )
+        self.step = step
+        self.term = term
+
+
+def unknown(kind: str, given: str, valid: Iterable[str]) -> InputError:
+    """The error for a name that does not exist, with the nearest that do.
+
+    >>> str(unknown("loss", "sofmax", ["softmax", "logistic"]))
+    "unknown loss 'sofmax'; did you mean 'softmax'? Valid: logistic, softmax"
+    """
+    names = sorted(valid)
+    near = difflib.get_close_matches(given, names, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return InputError(f"unknown {kind} {given!r}; {hint}Valid: {', '.join(names)}")

@@ -1,0 +1,240 @@
+"""Evaluation: the whole corpus ranked for every held-out query, in tiles of one shape on the device.
+
+Tiles are padded to one shape, so that a metric does not depend on how many queries are judged at once.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from recjax import batches, configs, embed, fields, folding, metrics, retrieval, scores
+from recjax.errors import InputError, unknown
+from recjax.types import Data, Dataset, Features, HeldOut, Key, Model
+
+
+class Judgement(NamedTuple):
+    """A held-out part on the device: T tiles of B queries."""
+
+    data: Data  # what is known
+    query: Int[Array, "T B"]
+    where: Bool[Array, "T B"]  # False: padding
+    now: Int[Array, "T B"] | None  # the moment of the first relevant interaction
+    relevant: Int[Array, "T B L"]  # padded with -1
+    lane: Int[Array, "L"]  # arange(the longest list of known items), empty where repeats may be retrieved
+
+
+class Retriever(NamedTuple):
+    """Anything that embeds queries and items: `queries(params, features) -> [B D]`, `items(params, data) -> [N D]`."""
+
+    queries: Callable[[Any, Features], Array]
+    items: Callable[[Any, Data], Array]
+    score: Callable[[Array, Array], Array] = scores.dot
+
+
+class Ranking(NamedTuple):
+    """What a retriever did, query by query, in the order of the judgement's queries."""
+
+    query: np.ndarray  # [Q]
+    ids: np.ndarray  # [Q K], -1: none
+    metrics: dict[str, np.ndarray]  # [Q] each
+    queries: Float[Array, "Q D"]
+    items: Float[Array, "N D"]
+
+
+def model_retriever(model: Model, score: Callable[[Array, Array], Array], block: int) -> Retriever:
+    return Retriever(
+        lambda params, features: embed.queries(None, model, params, features),
+        lambda params, data: embed.corpus(model, params, data.corpus, block),
+        score,
+    )
+
+
+def popularity() -> Retriever:
+    """The baseline that ranks every query's items by their number of known interactions."""
+    return Retriever(
+        lambda params, features: jnp.ones((features["query"].shape[0], 1)),
+        lambda params, data: data.frequency[:, None],
+    )
+
+
+def random() -> Retriever:
+    """The baseline of independent random embeddings; its params are a key."""
+
+    def queries(key: Key, features: Features):
+        return jax.vmap(lambda one: jax.random.normal(jax.random.fold_in(key, one), (64,)))(features["query"])
+
+    return Retriever(queries, lambda key, data: jax.random.normal(key, (data.frequency.shape[0], 64)))
+
+
+def prepare(held: HeldOut, batch: int) -> Judgement:
+    """Puts a held-out part on the device, in tiles of `batch` queries."""
+    query, first, count = np.unique(held.relevant.query, return_index=True, return_counts=True)
+    tiles = -(-len(query) // batch)
+    padding = tiles * batch - len(query)
+    data = batches.prepare(held.known)
+    relevant = np.full((len(query), int(count.max())), -1, np.int32)
+    column = np.arange(len(held.relevant.query)) - np.repeat(first, count)
+    relevant[np.repeat(np.arange(len(query)), count), column] = held.relevant.item
+    now = None
+    if held.relevant.time is not None:
+        now = np.minimum.reduceat(np.asarray(held.relevant.time, np.int64), first)
+        now = (now - np.min(held.known.interactions.time)).astype(np.int32)
+        now = jnp.asarray(np.pad(now, (0, padding)).reshape(tiles, batch))
+    known = np.diff(np.asarray(data.offsets))[query]
+    return Judgement(
+        data,
+        jnp.asarray(np.pad(query, (0, padding)).reshape(tiles, batch).astype(np.int32)),
+        jnp.asarray((np.arange(tiles * batch) < len(query)).reshape(tiles, batch)),
+        now,
+        jnp.asarray(np.pad(relevant, ((0, padding), (0, 0)), constant_values=-1).reshape(tiles, batch, -1)),
+        jnp.arange(0 if held.known.repeats else int(known.max())),
+    )
+
+
+def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Callable[[Any, Judgement], tuple]:
+    """Builds `(params, judgement) -> (ids, metrics by name, queries, items)`, for jax.jit; see `rank`.
+
+    Args:
+        length: L, of the histories that the query tower reads.
+    """
+    family: Mapping[str, Callable] = fields.members(metrics)
+
+    def judge(params, judgement: Judgement):
+        data = judgement.data
+        items = retriever.items(params, data)
+
+        def tile(part):
+            query, now, relevant = part
+            stop = data.offsets[query + 1]
+            features = batches.features(data, query, stop, length, now=now)
+            queries = retriever.queries(params, features)
+            index = data.offsets[query][:, None] + judgement.lane
+            seen = data.interactions.item[jnp.minimum(index, stop[:, None] - 1)]
+            found, ids = retrieval.top_k(
+                queries,
+                items,
+                max(settings.k),
+                exclude=jnp.where(index < stop[:, None], seen, -1),
+                score=retriever.score,
+                block=settings.block,
+            )
+            hits = jnp.any(ids[:, :, None] == jnp.where(relevant < 0, -2, relevant)[:, None, :], axis=-1)
+            count = jnp.sum(relevant >= 0, axis=-1)
+            values = {f"{name}@{k}": one(hits[:, :k], count) for k in settings.k for name, one in family.items()}
+            return ids, values, queries, jnp.all(jnp.isfinite(found) | (ids < 0)) & jnp.all(jnp.isfinite(queries))
+
+        ids, values, queries, finite = jax.lax.map(tile, (judgement.query, judgement.now, judgement.relevant))
+        finite = jnp.all(finite) & jnp.all(jnp.isfinite(items))
+        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (ids, values, queries))
+        return *flat, items, finite
+
+    return judge
+
+
+def rank(judge: Callable, params: Any, judgement: Judgement) -> Ranking | None:
+    """Runs a (jitted) ranker and drops the padding; None where an embedding or a score is not finite."""
+    ids, values, queries, items, finite = judge(params, judgement)
+    if not finite:
+        return None
+    where = np.asarray(judgement.where).reshape(-1)
+    query = np.asarray(judgement.query).reshape(-1)[where]
+    kept = {name: np.asarray(value)[where] for name, value in values.items()}
+    return Ranking(query, np.asarray(ids)[where], kept, queries[jnp.asarray(where)], items)
+
+
+def check(settings: configs.Evaluate, items: int) -> None:
+    """Refuses cut-offs and metric names that no evaluation could use.
+
+    Raises:
+        InputError: K outside [1, N], no K, or an unknown metric.
+    """
+    if not settings.k or min(settings.k) < 1 or max(settings.k) > items:
+        raise InputError(
+            f"evaluate.k is {settings.k} and the corpus has {items} items; wanted cut-offs from 1 to {items}: "
+            f"type for example --config.evaluate.k={min(10, items)}"
+        )
+    valid = [f"{name}@{k}" for k in settings.k for name in fields.members(metrics)]
+    if settings.select not in valid:
+        raise unknown("metric in evaluate.select", settings.select, valid)
+
+
+def means(ranking: Ranking, known: Dataset, settings: configs.Evaluate) -> dict[str, float]:
+    """One number a metric: means over queries, and what only the lists together tell.
+
+    coverage@K is the share of the corpus that is retrieved for anyone; mean_popularity@K the mean number of known
+    interactions of what is retrieved; cross_group_share@K, where groups are known, the share from another group.
+    """
+    found = {name: float(np.mean(value, dtype=np.float64)) for name, value in ranking.metrics.items()}
+    count = np.bincount(known.interactions.item, minlength=len(known.vocabularies["item"]))
+    for k in settings.k:
+        ids = ranking.ids[:, :k]
+        flat = ids[ids >= 0]
+        if not len(flat):
+            continue
+        found[f"coverage@{k}"] = len(np.unique(flat)) / len(count)
+        found[f"mean_popularity@{k}"] = float(np.mean(count[flat]))
+        if known.groups is not None:
+            share = folding.cross_group_share(ids, known.groups.query[ranking.query], known.groups.item)
+            found[f"cross_group_share@{k}"] = float(np.mean(share))
+    return found
+
+
+class PairScores(NamedTuple):
+    """Scores of sampled pairs: known interactions, and random queries by random items."""
+
+    observed: np.ndarray  # [E']
+    random: np.ndarray  # [B C]
+    observed_pairs: tuple[np.ndarray, np.ndarray]  # rows of the ranking, items
+    queries: np.ndarray  # [B] rows of the ranking
+    items: np.ndarray  # [C]
+
+
+def pair_scores(ranking: Ranking, known: Dataset, score: Callable, size: int) -> PairScores:
+    """Scores of `size` random queries by `size` random items, and of up to 16 · size known interactions.
+
+    The pairs are the same for every model of a data set.
+    """
+    rng = np.random.default_rng(0)
+    row_of = np.full(len(known.vocabularies["query"]), -1)
+    row_of[ranking.query] = np.arange(len(ranking.query))
+    rows, items = row_of[known.interactions.query], known.interactions.item
+    usable = np.flatnonzero(rows >= 0)
+    chosen = rng.choice(usable, min(len(usable), 16 * size), replace=False)
+    some_queries = rng.choice(len(ranking.query), min(len(ranking.query), size), replace=False)
+    some_items = rng.choice(ranking.items.shape[0], min(ranking.items.shape[0], size), replace=False)
+    observed = score(ranking.queries[rows[chosen]], ranking.items[items[chosen]][:, None, :])[:, 0]
+    random = score(ranking.queries[some_queries], ranking.items[some_items])
+    return PairScores(
+        np.asarray(observed, np.float64),
+        np.asarray(random, np.float64),
+        (rows[chosen], items[chosen]),
+        some_queries,
+        some_items,
+    )
+
+
+def folds(
+    pairs: PairScores, ranking: Ranking, known: Dataset, factors: tuple[np.ndarray, np.ndarray]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The folding measures of sampled pairs, and by name the reason why one was refused."""
+    left, right = factors[0][ranking.query], factors[1]
+    found, refused = folding.random_score_quantiles(pairs.observed, pairs.random), {}
+    rows, items = pairs.observed_pairs
+    try:
+        related = left[pairs.queries] @ right[pairs.items].T
+        observed_related = np.einsum("er,er->e", left[rows], right[items])
+        one = folding.excess(
+            pairs.random, related, observed_scores=pairs.observed, observed_related=observed_related
+        )
+        found["folding_excess"] = float(np.mean(one))
+    except InputError as error:
+        refused["folding_excess"] = str(error)
+    if known.groups is not None:
+        cross = known.groups.query[ranking.query[pairs.queries]][:, None] != known.groups.item[pairs.items]
+        if cross.any():
+            found["cross_group_auc"] = folding.auc(pairs.observed, pairs.random[cross])
+    return found, refused

@@ -1,0 +1,172 @@
+"""The machinery of settings: rules of a field, overrides from text, and how a name finds its function."""
+
+import dataclasses
+import importlib
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from recjax.errors import InputError, unknown
+
+
+def field(default: Any, **rules: Any) -> Any:
+    """A field with rules that `check` enforces: least, above, below (numbers) and choices (names).
+
+    knob = True marks a numeric tunable: it enters the jitted step as an argument and may be a tracer.
+    """
+    return dataclasses.field(default=default, metadata=rules)
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """All settings by dotted name.
+
+    >>> from recjax import configs
+    >>> flatten(configs.Optimizer())
+    {'name': 'adam', 'learning_rate': 0.002}
+    """
+    flat: dict[str, Any] = {}
+    for one in dataclasses.fields(config):
+        value = getattr(config, one.name)
+        name = prefix + one.name
+        flat.update(flatten(value, name + ".") if dataclasses.is_dataclass(value) else {name: value})
+    return flat
+
+
+def knobs(config: Any, prefix: str = "") -> dict[str, float]:
+    """The numeric tunables by dotted name: what may differ between the trials of one program.
+
+    >>> from recjax import configs
+    >>> sorted(knobs(configs.Config()))[:3]
+    ['objective.temperature', 'objective.unobserved_weight', 'optimizer.learning_rate']
+    """
+    found: dict[str, float] = {}
+    for one in dataclasses.fields(config):
+        value = getattr(config, one.name)
+        if dataclasses.is_dataclass(value):
+            found.update(knobs(value, prefix + one.name + "."))
+        elif one.metadata.get("knob"):
+            found[prefix + one.name] = value
+    return found
+
+
+def override(config: Any, texts: Mapping[str, str]) -> Any:
+    """A copy of `config` with the fields named by `texts` read from text.
+
+    >>> from recjax import configs
+    >>> override(configs.Config(), {"model.hidden": "256,128", "data.repeats": "true"}).model.hidden
+    (256, 128)
+
+    Raises:
+        InputError: an unknown field (the nearest names are given), or text that is not of the field's type.
+    """
+    for name, text in texts.items():
+        config = _replace(config, name.split("."), text, name)
+    return config
+
+
+def _replace(config: Any, path: list[str], text: str, name: str) -> Any:
+    types_ = typing.get_type_hints(type(config))
+    if path[0] not in types_:
+        before = name.split(".")[: -len(path)]
+        raise unknown("config field", name, (".".join([*before, one]) for one in types_))
+    value = getattr(config, path[0])
+    if dataclasses.is_dataclass(value):
+        if len(path) == 1:
+            raise unknown("config field", name, (f"{name}.{one.name}" for one in dataclasses.fields(value)))
+        return dataclasses.replace(config, **{path[0]: _replace(value, path[1:], text, name)})
+    if len(path) > 1:
+        raise InputError(f"config field {name!r} does not exist; {name.rsplit('.', len(path) - 1)[0]!r} has no fields")
+    return dataclasses.replace(config, **{path[0]: _parse(types_[path[0]], text, name)})
+
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def _parse(kind: Any, text: str, name: str) -> Any:
+    try:
+        if kind is bool:
+            return _BOOLEANS[text.lower()]
+        if typing.get_origin(kind) is tuple:
+            parts = [part.strip() for part in text.strip("()[] ").split(",")]
+            return tuple(_parse(typing.get_args(kind)[0], part, name) for part in parts if part)
+        return kind(text)
+    except (ValueError, KeyError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise InputError(f"--config.{name}={text}: wanted {wanted}; type for example {_example(kind, name)}") from None
+
+
+def _example(kind: Any, name: str) -> str:
+    return f"--config.{name}={ {bool: 'true', int: '10', float: '0.1'}[kind] }"
+
+
+def check(config: Any, prefix: str = "") -> None:
+    """Refuses values that are not of their fields' types, or break a field's rules.
+
+    Raises:
+        InputError: names the field, the value and what was wanted.
+    """
+    hints = typing.get_type_hints(type(config))
+    for one in dataclasses.fields(config):
+        value, kind, name = getattr(config, one.name), hints[one.name], prefix + one.name
+        if dataclasses.is_dataclass(kind):
+            if not isinstance(value, typing.cast(type, kind)):
+                raise InputError(f"config field {name!r} is {value!r}; wanted a configs.{kind.__name__}(...)")
+            check(value, name + ".")
+            continue
+        if kind is float and _is(value, kind) and not math.isfinite(value):
+            raise InputError(f"config field {name!r} is {value!r}; wanted a finite number")
+        if not _is(value, kind):
+            raise InputError(f"config field {name!r} is {value!r}; wanted {getattr(kind, '__name__', kind)}")
+        for part in value if isinstance(value, tuple) else (value,):
+            _obey(name, part, one.metadata)
+
+
+def _obey(name: str, value: Any, rules: Mapping[str, Any]) -> None:
+    choices = rules.get("choices")
+    if choices and value not in choices:
+        raise unknown(name, value, choices)
+    least, above, below = rules.get("least"), rules.get("above"), rules.get("below")
+    # Written so that NaN breaks every rule.
+    wanted = [f"at least {least}"] * (least is not None and not value >= least)
+    wanted += [f"above {above}"] * (above is not None and not value > above)
+    wanted += [f"below {below}"] * (below is not None and not value < below)
+    if wanted:
+        raise InputError(f"config field {name!r} is {value!r}; wanted a value {wanted[0]}: type --config.{name}=VALUE")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_is(part, typing.get_args(kind)[0]) for part in value)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def members(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
+    """The public functions that a module (or a package, in its files) itself defines."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, types.FunctionType)
+        and not name.startswith("_")
+        and value.__module__.startswith(module.__name__)
+    }
+
+
+def resolve(kind: str, name: str, found: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """The function that a config names: one of `found`, or the user's own as "package.module:function".
+
+    Raises:
+        InputError: there is none; the nearest are named.
+    """
+    if ":" in name:
+        path, attribute = name.split(":", 1)
+        try:
+            return getattr(importlib.import_module(path), attribute)
+        except (ImportError, AttributeError) as error:
+            raise InputError(f"{kind} {name!r} was not found ({error}); wanted package.module:function") from error
+    if name not in found:
+        raise unknown(kind, name, found)
+    return found[name]

@@ -1,0 +1,91 @@
+"""Folding: do items that have nothing to do with a query get high scores?
+
+Groups that never interact may land in the same region of the embedding space; positives alone do not forbid it.
+"""
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+
+from recjax.errors import InputError
+from recjax.types import Interactions
+
+CLEAR = 0.1  # an observed mean below this share of the observed root mean square is not clearly positive
+
+
+def relatedness(interactions: Interactions, queries: int, items: int, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """Factors [M rank], [N rank] whose products say how related each pair is: the interaction matrix, smoothed.
+
+    Its best approximation of that rank (truncated SVD).
+    Source: Xin et al. 2017 (folding: why good models sometimes make spurious recommendations).
+    """
+    matrix = scipy.sparse.csr_array(
+        (np.asarray(interactions.weight, np.float64), (interactions.query, interactions.item)), shape=(queries, items)
+    )
+    rank = min(rank, min(matrix.shape) - 1)
+    start = np.random.default_rng(0).normal(size=min(matrix.shape))
+    left, values, right = scipy.sparse.linalg.svds(matrix, k=rank, v0=start)
+    return (left * values).astype(np.float32), right.T.astype(np.float32)
+
+
+def excess(
+    scores: np.ndarray, related: np.ndarray, *, observed_scores: np.ndarray, observed_related: np.ndarray
+) -> np.ndarray:
+    """[B]: the mean over items [B C] of max(0, score - relatedness), each divided by its mean over observed pairs.
+
+    Source: Xin et al. 2017; the common scale is ours.
+
+    Raises:
+        InputError: the scores' mean over observed pairs is not clearly positive: then the form has no scale.
+
+    >>> scores, related = np.array([[1.0, 3.0]]), np.array([[2.0, 2.0]])
+    >>> excess(scores, related, observed_scores=np.array([2.0]), observed_related=np.array([2.0])).tolist()
+    [0.25]
+    """
+    mean, size = np.mean(observed_scores), np.sqrt(np.mean(observed_scores**2))
+    if not mean > CLEAR * size:
+        raise InputError(
+            f"folding_excess: the mean score of observed pairs is {mean:.4g} and their root mean square {size:.4g}; "
+            f"wanted a mean above {CLEAR} of it. The other folding measures stand"
+        )
+    return np.mean(np.maximum(0.0, scores / mean - related / np.mean(observed_related)), axis=-1)
+
+
+def cross_group_share(ids: np.ndarray, query_group: np.ndarray, item_group: np.ndarray) -> np.ndarray:
+    """[B]: the share of each query's retrieved items [B K] (-1: none) that belong to another group.
+
+    >>> cross_group_share(np.array([[0, 1, -1]]), np.array([7]), np.array([7, 8])).tolist()
+    [0.5]
+    """
+    found = ids >= 0
+    other = found & (item_group[np.where(found, ids, 0)] != query_group[:, None])
+    return other.sum(1) / np.maximum(found.sum(1), 1)
+
+
+def auc(observed: np.ndarray, other: np.ndarray) -> float:
+    """The probability that an observed pair scores above another pair; ties count half.
+
+    >>> auc(np.array([2.0, 1.0]), np.array([1.0, 0.0]))
+    0.875
+    """
+    other = np.sort(other)
+    below = np.searchsorted(other, observed, side="left") + np.searchsorted(other, observed, side="right")
+    return float(np.mean(below) / (2 * len(other)))
+
+
+def random_score_quantiles(
+    observed: np.ndarray, random: np.ndarray, shares: tuple[float, ...] = (0.5, 0.9, 0.99)
+) -> dict[str, float]:
+    """Quantiles of random pairs' scores, where 0 is their mean and 1 the mean over observed pairs.
+
+    Free of the scores' shift and scale, so that any two models compare. A 99 % quantile above 1 says that one
+    random pair in a hundred outscores the average observed pair.
+
+    >>> random_score_quantiles(np.array([3.0]), np.array([0.0, 1.0, 2.0]), (0.5, 1.0))
+    {'random_score_q50': 0.0, 'random_score_q100': 0.5}
+    """
+    center = np.mean(random)
+    gap = np.mean(observed) - center
+    if gap == 0:
+        return {}
+    return {f"random_score_q{share * 100:g}": float((np.quantile(random, share) - center) / gap) for share in shares}

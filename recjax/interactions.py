@@ -1,0 +1,78 @@
+"""Interactions in their one order, (query, time, row in the source), and raw values turned into ids."""
+
+import hashlib
+
+import numpy as np
+
+from recjax.errors import InputError
+from recjax.types import Bag, Dataset, Interactions
+
+
+def arrange(
+    query: np.ndarray, item: np.ndarray, weight: np.ndarray, time: np.ndarray | None, *, repeats: bool
+) -> Interactions:
+    """Sorts by (query, time, row). Without `repeats` a query keeps the first of its interactions with an item.
+
+    >>> query, item = np.array([1, 0, 1, 1]), np.array([5, 5, 4, 5])
+    >>> arrange(query, item, np.ones(4), np.array([3, 9, 2, 1]), repeats=False).item.tolist()
+    [5, 5, 4]
+    """
+    order = np.lexsort((query,) if time is None else (time, query))
+    query, item, weight = query[order], item[order], weight[order]
+    time = None if time is None else time[order]
+    if repeats or len(query) == 0:
+        return Interactions(query, item, weight, time)
+    pair = query.astype(np.int64) * (np.max(item) + 1) + item
+    keep = np.sort(np.unique(pair, return_index=True)[1])
+    return Interactions(query[keep], item[keep], weight[keep], None if time is None else time[keep])
+
+
+def take(interactions: Interactions, which: np.ndarray) -> Interactions:
+    """The interactions that a mask or an index names."""
+    return Interactions(*(None if part is None else part[which] for part in interactions))
+
+
+def encode(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids in the sorted order of the raw values, and the vocabulary: `vocabulary[ids] == raw`."""
+    vocabulary, ids = np.unique(raw, return_inverse=True)
+    return ids.astype(np.int32), vocabulary
+
+
+def pad(lists: list[list[int]]) -> Bag:
+    """Unequal lists as a bag."""
+    length = max(1, max(map(len, lists), default=1))
+    ids, where = np.zeros((len(lists), length), np.int32), np.zeros((len(lists), length), bool)
+    for row, one in enumerate(lists):
+        ids[row, : len(one)], where[row, : len(one)] = one, True
+    return Bag(ids, where)
+
+
+def check(dataset: Dataset) -> None:
+    """Refuses interactions that no step could use.
+
+    Raises:
+        InputError: none at all, or weights that are negative or not finite.
+    """
+    if len(dataset.interactions.query) == 0:
+        raise InputError("the data set has no interactions; wanted at least one")
+    weight = np.asarray(dataset.interactions.weight)
+    bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+    if len(bad):
+        raise InputError(f"interaction {bad[0]} has weight {weight[bad[0]]}; wanted finite weights of at least 0")
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """The first 16 hex digits of SHA-256 over interactions and features: equal data, equal fingerprint."""
+    digest = hashlib.sha256()
+    parts = [*dataset.interactions]
+    for features in (dataset.queries, dataset.corpus):
+        parts += [part for name in sorted(features) for part in _arrays(features[name])]
+    for part in parts:
+        if part is not None:
+            array = np.ascontiguousarray(part)
+            digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _arrays(feature) -> tuple:
+    return tuple(feature) if isinstance(feature, Bag) else (feature,)

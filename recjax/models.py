@@ -1,0 +1,97 @@
+"""The three setups, side by side. Each is `(settings, dataset) -> Model`: tables, a query tower, an item tower."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from recjax import configs, fields, towers
+from recjax.errors import InputError, unknown
+from recjax.tables import Table
+from recjax.towers import Feature
+from recjax.types import Bag, Dataset, Features, Model, Tower
+
+
+_ACTIVATIONS = {
+    name: getattr(jax.nn, name)
+    for name in ("celu", "elu", "gelu", "identity", "leaky_relu", "mish", "relu", "selu", "silu", "softplus", "tanh")
+}
+
+
+def mf(settings: configs.Model, dataset: Dataset) -> Model:
+    """Matrix factorization: a table of queries, a table of items."""
+    specs = {name: _id_table(settings, dataset, name, unknown_rows=0) for name in ("query", "item")}
+    return Model(specs, towers.embedding(Feature("query", "query")), towers.embedding(Feature("item", "item")))
+
+
+def softmax_dnn(settings: configs.Model, dataset: Dataset) -> Model:
+    """A net over history and side features gives ψ(x); the corpus is a table V. Source: Covington et al. 2016."""
+    specs = {"item": _id_table(settings, dataset, "item", unknown_rows=0)}
+    query = _tower(settings, _query_features(settings, dataset, specs), specs)
+    return Model(specs, query, towers.embedding(Feature("item", "item")))
+
+
+def two_tower(settings: configs.Model, dataset: Dataset) -> Model:
+    """A net on each side, so that new items work too. Source: Yi et al. 2019."""
+    specs = {"item": _id_table(settings, dataset, "item", unknown_rows=1)}
+    query = _tower(settings, _query_features(settings, dataset, specs), specs)
+    chosen = _choose("item_features", settings.item_features, ["item"], dataset.corpus)
+    item = _tower(settings, _features(settings, dataset, chosen, dataset.corpus, specs), specs)
+    return Model(specs, query, item)
+
+
+def _id_table(settings: configs.Model, dataset: Dataset, name: str, unknown_rows: int) -> Table:
+    return Table(len(dataset.vocabularies[name]), settings.dimension, settings.scale, unknown=unknown_rows)
+
+
+def _tower(settings: configs.Model, features: Sequence[Feature], specs: dict[str, Table]) -> Tower:
+    return towers.net(
+        features,
+        specs,
+        sizes=(*settings.hidden, settings.dimension),
+        combine=settings.bag,
+        activation=fields.resolve("activation", settings.activation, _ACTIVATIONS),
+        dropout=settings.dropout,
+        normalization=settings.normalization,
+    )
+
+
+def _query_features(settings: configs.Model, dataset: Dataset, specs: dict[str, Table]) -> list[Feature]:
+    own = ["history", "query"] + (["since_last", "example_age"] if dataset.interactions.time is not None else [])
+    chosen = _choose("query_features", settings.query_features, own, dataset.queries)
+    return _features(settings, dataset, chosen, dataset.queries, specs)
+
+
+def _choose(field: str, names: Sequence[str], own: Sequence[str], given: Features) -> list[str]:
+    side = [name for name in given if name not in ("query", "item")]
+    groups = {"side": side, "all": [*own, *side]}
+    chosen = [one for name in names for one in groups.get(name, [name])]
+    for name in chosen:
+        if name not in own and name not in side:
+            raise unknown(f"feature in model.{field}", name, [*own, *side, *groups])
+    if not chosen:
+        raise InputError(f"model.{field} is empty; type for example --config.model.{field}={own[0]}")
+    return list(dict.fromkeys(chosen))
+
+
+def _features(
+    settings: configs.Model, dataset: Dataset, names: Sequence[str], given: Features, specs: dict[str, Table]
+) -> list[Feature]:
+    """Says how each feature is read, and adds the tables that it needs to `specs`."""
+    found = []
+    for name in names:
+        value = given.get(name)
+        if name == "history":
+            table = "item" if settings.tied else "history"
+            specs.setdefault(table, _id_table(settings, dataset, "item", unknown_rows=1))
+        elif name in ("query", "item"):
+            table = name
+            specs.setdefault(table, _id_table(settings, dataset, name, unknown_rows=1))
+        elif value is None or (not isinstance(value, Bag) and np.issubdtype(value.dtype, np.floating)):
+            table = ""
+        else:
+            table, size = name, len(dataset.vocabularies[name])
+            buckets = settings.buckets if size > settings.buckets else 0
+            specs.setdefault(table, Table(size, settings.side, settings.scale, buckets))
+        found.append(Feature(name, table))
+    return found

@@ -1,0 +1,50 @@
+"""Penalties, added to the mean loss. Each factory takes its weight (a knob) and gives a `types.Penalty`."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from recjax import linalg
+from recjax.types import Batch, Data, Params, Penalty
+
+
+def gravity(weight: float | Array) -> Penalty:
+    """weight · mean of <u, v>² over *all* pairs of a query and an item, exactly, for a model of two tables.
+
+    = weight <UᵀU / M, VᵀV / N>; every query and every item counts once. O((M + N) D²) a step.
+    Source: Google's course on recommendation systems, matrix factorization exercise (its "gravity" term).
+    """
+
+    def apply(state, params: Params, queries, items, batch):
+        u, v = params.tables["query"], params.tables["item"]
+        return weight * jnp.sum(linalg.gramian(u) * linalg.gramian(v)), state
+
+    return Penalty(_nothing, apply)
+
+
+def batch_gravity(weight: float | Array) -> Penalty:
+    """weight · mean of <u, v>² over the pairs of a batch query and a batch positive, for any towers.
+
+    An estimate of the mean over pairs of *training examples*: queries and items count by how often they are seen.
+    The pairs of an example with its own positive are among the B², so its bias is O(1 / B).
+    Source: Krichene et al. 2019, equation 3, with the Gramians of one batch.
+    """
+
+    def apply(state, params: Params, queries: Float[Array, "B D"], items: Float[Array, "B P D"], batch: Batch):
+        rows = items.reshape(-1, items.shape[-1])
+        exists = (batch.target > 0).reshape(-1).astype(rows.dtype)
+        return weight * jnp.sum(linalg.gramian(queries) * linalg.gramian(rows, exists)), state
+
+    return Penalty(_nothing, apply)
+
+
+def l2(weight: float | Array) -> Penalty:
+    """weight · sum over the tables of their rows' mean squared norm. Nets are left to optax's weight decay."""
+
+    def apply(state, params: Params, queries, items, batch):
+        return weight * sum(jnp.mean(jnp.sum(rows**2, axis=-1)) for rows in params.tables.values()), state
+
+    return Penalty(_nothing, apply)
+
+
+def _nothing(data: Data, params: Params) -> tuple[()]:
+    return ()

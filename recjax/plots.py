@@ -1,0 +1,70 @@
+"""Pictures of a run. Each function draws one and writes it as PNG."""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402  the backend is chosen first
+
+PALETTE = plt.get_cmap("tab10")
+
+
+def curves(path: pathlib.Path, lines: Sequence[Mapping], select: str, best_step: int) -> None:
+    """The training loss and the validation metric that chose the stopping step, by step."""
+    loss = [(line["step"], line["loss"]) for line in lines if "loss" in line]
+    metric = [(line["step"], line[select]) for line in lines if select in line]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    left.plot(*np.array(loss).T, color=PALETTE(0))
+    left.set(xlabel="step", ylabel="training loss")
+    right.plot(*np.array(metric).T, marker="o", color=PALETTE(1))
+    right.axvline(best_step, color="0.7", zorder=0)
+    right.set(xlabel="step", ylabel=f"validation {select}", title=f"kept: step {best_step}")
+    _save(figure, path)
+
+
+def embeddings(
+    path: pathlib.Path,
+    queries: np.ndarray,
+    items: np.ndarray,
+    query_group: np.ndarray | None = None,
+    item_group: np.ndarray | None = None,
+    most: int = 2000,
+) -> None:
+    """Queries and items in the first two principal components of the items, coloured by group where known."""
+    rng = np.random.default_rng(0)
+    center = items.mean(0)
+    _, values, axes = np.linalg.svd(items - center, full_matrices=False)
+    axes = axes[:2] if len(axes) > 1 else np.concatenate([axes, np.zeros_like(axes)])
+    share = np.zeros(2)
+    share[: len(values[:2])] = (values**2 / max(np.sum(values**2), 1e-30))[:2]
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
+    for panel, name, rows, group in (
+        (panels[0], "queries", queries, query_group),
+        (panels[1], "items", items, item_group),
+    ):
+        some = rng.permutation(len(rows))[:most]
+        color = [PALETTE(0)] * len(some) if group is None else PALETTE(np.asarray(group)[some] % 10)
+        panel.scatter(*((rows[some] - center) @ axes.T).T, s=5, c=color, linewidths=0)
+        panel.set(title=name, xlabel=f"component 1 ({share[0]:.0%} of the items' variance)")
+    panels[0].set_ylabel(f"component 2 ({share[1]:.0%})")
+    _save(figure, path)
+
+
+def scores(path: pathlib.Path, observed: np.ndarray, random: np.ndarray) -> None:
+    """Histograms of the scores of observed pairs and of random pairs. Source: Krichene et al. 2019, appendix B."""
+    random = random.reshape(-1)
+    bins = np.linspace(min(observed.min(), random.min()), max(observed.max(), random.max()) + 1e-9, 80)
+    figure, panel = plt.subplots(figsize=(5, 3.2), layout="constrained")
+    panel.hist(random, bins, density=True, alpha=0.6, label="random pairs", color=PALETTE(7))
+    panel.hist(observed, bins, density=True, alpha=0.6, label="observed pairs", color=PALETTE(0))
+    panel.set(xlabel="score", ylabel="density")
+    panel.legend(frameon=False)
+    _save(figure, path)
+
+
+def _save(figure, path: pathlib.Path) -> None:
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

@@ -1,0 +1,46 @@
+"""What a person reads at the end of a run: a table, and a line while it trains."""
+
+from collections.abc import Mapping, Sequence
+
+COLUMNS = ("recall", "ndcg", "mrr", "coverage", "mean_popularity", "cross_group_share", "folding_excess")
+
+
+def columns(metrics: Mapping[str, float]) -> list[str]:
+    """The metrics that a table shows, out of those that were computed: recall and NDCG at every K, the rest at one.
+
+    >>> columns({"mrr@10": 0.1, "mrr@20": 0.1, "map@10": 0.1, "recall@10": 0.2, "recall@20": 0.3})
+    ['recall@10', 'recall@20', 'mrr@10']
+    """
+    found = {one: [name for name in metrics if name.split("@")[0] == one] for one in COLUMNS}
+    return [name for one, names in found.items() for name in (names if one in ("recall", "ndcg") else names[:1])]
+
+
+def table(rows: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> str:
+    """A Markdown table, one row a retriever; a metric that was not computed leaves its cell empty.
+
+    >>> print(table({"model": {"ndcg@10": 0.08123, "mean_popularity@10": 312.4}}, ["ndcg@10", "mean_popularity@10"]))
+    |       | ndcg@10 | mean_popularity@10 |
+    | ----- | ------: | -----------------: |
+    | model |   .0812 |                312 |
+    """
+    cells = [["", *names]] + [[row, *(number(values.get(name)) for name in names)] for row, values in rows.items()]
+    width = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    rule = ["-" * width[0]] + ["-" * (size - 1) + ":" for size in width[1:]]
+    lines = [cells[0], rule, *cells[1:]]
+    return "\n".join(
+        "| " + " | ".join(cell.rjust(size) if column else cell.ljust(size) for column, (cell, size) in enumerate(zip(line, width, strict=True))) + " |"
+        for line in lines
+    )
+
+
+def number(value: float | None) -> str:
+    """Four decimals below 1, four significant digits above.
+
+    >>> number(0.5), number(-0.25), number(3.14159), number(1.0), number(None)
+    ('.5000', '-.2500', '3.142', '1.000', '')
+    """
+    if value is None:
+        return ""
+    if abs(value) < 1:
+        return f"{value:.4f}".replace("0.", ".", 1)
+    return f"{value:.{max(0, 3 - len(str(int(abs(value)))) + 1)}f}" if abs(value) < 100 else f"{value:.0f}"

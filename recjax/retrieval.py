@@ -1,0 +1,62 @@
+"""Exact retrieval over the whole corpus, in blocks, so that memory does not grow with it."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from recjax import scores
+from recjax.errors import InputError
+
+
+def top_k(
+    queries: Float[Array, "B D"],
+    items: Float[Array, "N D"],
+    k: int,
+    *,
+    exclude: Int[Array, "B L"] | None = None,
+    score: Callable[[Array, Array], Array] = scores.dot,
+    block: int = 8192,
+) -> tuple[Float[Array, "B K"], Int[Array, "B K"]]:
+    """The k items with the highest scores, best first; equal scores in the order of their ids.
+
+    Args:
+        exclude: ids that are not to be retrieved; ids outside [0, N) are padding.
+        block: items scored at once: memory is O(B block), whatever N.
+
+    Returns:
+        Scores and ids. Where fewer than k items are left, the rest have id -1 and score -inf.
+
+    Raises:
+        InputError: k is not in [1, N].
+
+    >>> found, ids = top_k(jnp.array([[1.0]]), jnp.array([[1.0], [3.0], [2.0]]), 2, exclude=jnp.array([[1]]))
+    >>> found.tolist(), ids.tolist()
+    ([[2.0, 1.0]], [[2, 0]])
+    """
+    count = items.shape[0]
+    if not 1 <= k <= count:
+        raise InputError(f"k = {k} items were asked for from a corpus of {count}; wanted 1 <= k <= {count}")
+    size = min(block, count)
+    blocks = -(-count // size)
+    padded = jnp.pad(items, ((0, blocks * size - count), (0, 0)))
+    batch = queries.shape[0]
+
+    def merge(best, index):
+        first = index * size
+        found = score(queries, jax.lax.dynamic_slice_in_dim(padded, first, size))
+        found = jnp.where(first + jnp.arange(size) < count, found, -jnp.inf)
+        if exclude is not None:
+            # Excluded ids of other blocks fall outside and are dropped; negative indices would wrap around.
+            local = jnp.where(exclude >= first, exclude - first, size)
+            found = found.at[jnp.arange(batch)[:, None], local].set(-jnp.inf, mode="drop")
+        found, columns = jax.lax.top_k(found, min(k, size))
+        values = jnp.concatenate([best[0], found], axis=1)
+        ids = jnp.concatenate([best[1], first + columns], axis=1)
+        values, columns = jax.lax.top_k(values, k)
+        return (values, jnp.take_along_axis(ids, columns, axis=1)), None
+
+    empty = (jnp.full((batch, k), -jnp.inf, queries.dtype), jnp.full((batch, k), -1, jnp.int32))
+    (values, ids), _ = jax.lax.scan(merge, empty, jnp.arange(blocks))
+    return values, jnp.where(jnp.isneginf(values), -1, ids)

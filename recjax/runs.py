@@ -1,0 +1,63 @@
+"""The run folder: written whole or not at all, line by line where a line is the unit."""
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from recjax.errors import InputError
+
+
+def create(workdir: str | None, name: str) -> pathlib.Path:
+    """Makes the folder of a run: `workdir`, or runs/NAME-1, runs/NAME-2, … whichever is next.
+
+    Raises:
+        InputError: `workdir` exists.
+    """
+    if workdir:
+        path = pathlib.Path(workdir)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            raise InputError(f"--workdir={workdir} exists; wanted a folder that does not: name another, or remove it") from None
+        return path
+    number = 1
+    while True:
+        path = pathlib.Path("runs") / f"{name}-{number}"
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            number += 1
+
+
+def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
+    """Writes JSON so that the file is either absent, old or complete."""
+    _replace(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+
+
+def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an .npz file, whole or not at all."""
+    _replace(path, lambda file: np.savez(file, **arrays))
+
+
+def append_line(path: pathlib.Path, value: Mapping[str, Any]) -> None:
+    """Adds a line of JSON. A number that is not finite becomes null: JSON has no word for it."""
+    with path.open("a") as file:
+        file.write(json.dumps({name: _finite(one) for name, one in value.items()}) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _replace(path: pathlib.Path, write) -> None:
+    temporary = path.with_name(path.name + ".partial")
+    with temporary.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

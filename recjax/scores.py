@@ -1,0 +1,34 @@
+"""Scores of items for queries. One signature: items [C D] are shared by the batch, [B C D] belong to a row."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def dot(
+    queries: Float[Array, "B D"], items: Float[Array, "C D"] | Float[Array, "B C D"]
+) -> Float[Array, "B C"]:
+    """score = <query, item>.
+
+    >>> dot(jnp.array([[1.0, 2.0]]), jnp.array([[3.0, 4.0], [0.0, 1.0]])).tolist()
+    [[11.0, 2.0]]
+    """
+    if items.ndim == 2:
+        return queries @ items.T
+    return jnp.einsum("bd,bcd->bc", queries, items)
+
+
+def cosine(
+    queries: Float[Array, "B D"], items: Float[Array, "C D"] | Float[Array, "B C D"]
+) -> Float[Array, "B C"]:
+    """score = <query, item> / (|query| |item|); 0 where a norm is 0.
+
+    >>> cosine(jnp.array([[0.0, 2.0]]), jnp.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.800000011920929, 0.0]]
+    """
+    return dot(_unit(queries), _unit(items))
+
+
+def _unit(rows: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+    square = jnp.sum(rows * rows, axis=-1, keepdims=True)
+    # The inner where keeps the gradient of a zero row finite.
+    return rows * jnp.where(square > 0, 1.0 / jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)

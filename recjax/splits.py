@@ -1,0 +1,61 @@
+"""Splits into train, validation and test. One signature: (dataset, settings: configs.Data) -> Split.
+
+The order is (time, row in the file). At test, what is known includes the validation part.
+"""
+
+import numpy as np
+
+from recjax import configs
+from recjax.errors import InputError
+from recjax.interactions import take
+from recjax.types import Dataset, HeldOut, Split
+
+
+def last_out(dataset: Dataset, settings: configs.Data) -> Split:
+    """Each query's last interaction is test, the one before validation; queries with fewer than 3 only train.
+
+    Raises:
+        InputError: times are unknown, or no query has 3 interactions.
+    """
+    if dataset.interactions.time is None:
+        raise InputError("data.split='last_out' needs times and this data set has none; type --config.data.split=share_out")
+    query = dataset.interactions.query
+    count = np.bincount(query)[query]
+    left = np.searchsorted(query, query, side="right") - 1 - np.arange(len(query))  # interactions still to come
+    return _split(dataset, (count >= 3) & (left == 1), (count >= 3) & (left == 0))
+
+
+def share_out(dataset: Dataset, settings: configs.Data) -> Split:
+    """A random share of each query's interactions is test, an equal share validation; times are forgotten.
+
+    A query with n interactions gives floor(share n) to each part. The draw is fixed by data.seed.
+
+    Raises:
+        InputError: a share outside (0, 0.5), or so small that nothing is held out.
+    """
+    if not 0.0 < settings.share < 0.5:
+        raise InputError(f"data.share is {settings.share}; wanted a share between 0 and 0.5: type --config.data.share=0.1")
+    query = dataset.interactions.query
+    noise = np.random.default_rng(settings.seed).random(len(query))
+    order = np.lexsort((noise, query))
+    rank = np.empty(len(query), np.int64)
+    rank[order] = np.arange(len(query)) - np.searchsorted(query, query)
+    held = np.floor(settings.share * np.bincount(query)[query]).astype(np.int64)
+    timeless = dataset._replace(interactions=dataset.interactions._replace(time=None))
+    return _split(timeless, (rank >= held) & (rank < 2 * held), rank < held)
+
+
+def _split(dataset: Dataset, validation: np.ndarray, test: np.ndarray) -> Split:
+    for name, part in (("validation", validation), ("test", test)):
+        if not part.any():
+            raise InputError(
+                f"the {name} split is empty: {len(dataset.interactions.query)} interactions of "
+                f"{len(dataset.vocabularies['query'])} queries leave none to hold out; wanted queries with more of them"
+            )
+    train = dataset._replace(interactions=take(dataset.interactions, ~validation & ~test))
+    known = dataset._replace(interactions=take(dataset.interactions, ~test))
+    return Split(
+        train,
+        HeldOut(train, take(dataset.interactions, validation)),
+        HeldOut(known, take(dataset.interactions, test)),
+    )

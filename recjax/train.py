@@ -1,0 +1,109 @@
+"""Training: what a config builds, the step, and blocks of steps in one dispatch.
+
+A step is a pure function of (knobs, key, state, data). The objective and the optimizer are built inside its trace
+from the static config and the knobs, so knobs may be tracers: a sweep is a vmap over knobs and keys.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array
+
+from recjax import batches, configs, embed, fields, known, losses, models, objectives, optimizers, penalties, samplers, scores
+from recjax.errors import InputError
+from recjax.types import Data, Dataset, Key, Knobs, Model, Params, Penalty, Sampler, State, Step
+
+
+class Parts(NamedTuple):
+    """What a config names, resolved: all that is static of a run."""
+
+    model: Model
+    sampler: Sampler
+    loss: Callable[..., Array]
+    score: Callable[[Array, Array], Array]
+    penalties: dict[str, Callable[..., Penalty]]
+    optimizer: Callable[..., optax.GradientTransformation]
+
+
+def parts(config: configs.Config, dataset: Dataset) -> Parts:
+    """Resolves the names of a config and refuses what does not go together.
+
+    Raises:
+        InputError: what was given, what was wanted, what to type.
+    """
+    sampler = fields.resolve("sampler", config.sampler.name, fields.members(samplers))(config.sampler)
+    if config.objective.correction == "all" and config.objective.loss != "softmax":
+        raise InputError(
+            f"objective.correction='all' shifts the positive's logit, which only the softmax allows; objective.loss is "
+            f"{config.objective.loss!r}: type --config.objective.correction=negatives"
+        )
+    if config.penalties.gravity and config.model.name != "mf":
+        raise InputError(
+            f"penalties.gravity is exact over two tables and model.name is {config.model.name!r}; "
+            f"type --config.penalties.batch_gravity={config.penalties.gravity}"
+        )
+    return Parts(
+        fields.resolve("model", config.model.name, fields.members(models))(config.model, dataset),
+        known.masked(sampler) if config.sampler.mask_known else sampler,
+        fields.resolve("loss", config.objective.loss, fields.members(losses)),
+        fields.resolve("score", config.objective.score, fields.members(scores)),
+        {name: getattr(penalties, name) for name, weight in vars(config.penalties).items() if weight},
+        fields.resolve("optimizer", config.optimizer.name, optimizers.members()),
+    )
+
+
+def init(key: Key, parts: Parts, knobs: Knobs, data: Data) -> State:
+    """The state before the first step."""
+    params = embed.init(key, parts.model)
+    return State(
+        jnp.zeros((), jnp.int32),
+        params,
+        parts.optimizer(knobs["optimizer.learning_rate"]).init(params),
+        parts.sampler.init(data, params),
+        {name: build(0.0).init(data, params) for name, build in parts.penalties.items()},
+    )
+
+
+def step(config: configs.Config, parts: Parts) -> Step:
+    """One gradient step on a fresh batch.
+
+    The step's metrics are the objective's terms, named as in the config, and the norm of the gradient.
+    """
+
+    def advance(knobs: Knobs, key: Key, state: State, data: Data):
+        batch_key, objective_key = jax.random.split(jax.random.fold_in(key, state.step))
+        batch = batches.draw(
+            batch_key, data, config.train.batch, positives=config.objective.positives, length=config.model.history
+        )
+        value = objectives.objective(
+            parts.model,
+            parts.sampler,
+            parts.loss,
+            score=parts.score,
+            temperature=knobs["objective.temperature"],
+            correction=config.objective.correction,
+            unobserved_weight=knobs["objective.unobserved_weight"],
+            penalties={name: build(knobs[f"penalties.{name}"]) for name, build in parts.penalties.items()},
+        )
+        gradient, found = jax.grad(value, has_aux=True)(
+            state.params, objective_key, state.sampler, state.penalty, batch, data
+        )
+        optimizer = parts.optimizer(knobs["optimizer.learning_rate"])
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        metrics = found.terms | {"gradient_norm": optax.global_norm(gradient)}
+        return State(state.step + 1, params, optimizer_state, found.sampler, found.penalty), metrics
+
+    return advance
+
+
+def block(advance: Step, steps: int) -> Step:
+    """`steps` steps in one dispatch, for jax.jit with the state donated. Metrics get a leading axis."""
+
+    def run(knobs: Knobs, key: Key, state: State, data: Data):
+        return jax.lax.scan(lambda state, _: advance(knobs, key, state, data), state, length=steps)
+
+    return run

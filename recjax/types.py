@@ -1,0 +1,175 @@
+"""The nouns. Arrays travel in the NamedTuples below; settings live in `recjax.configs`; nothing is both.
+
+Axis letters, the same everywhere:
+    B  queries in a batch        C  candidates          D  dimension of an embedding
+    E  interactions              K  retrieved items     L  a padded list
+    M  queries                   N  items               P  positives of an example
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+Key = Array  # a typed JAX key, jax.random.key(seed)
+Knobs = Mapping[str, float | Array]  # the config's numeric tunables by dotted name; may be tracers
+
+
+class Bag(NamedTuple):
+    """Padded lists of ids: a multi-hot feature, or a history."""
+
+    ids: Int[Array, "*B L"] | np.ndarray
+    where: Bool[Array, "*B L"] | np.ndarray
+
+
+Features = Mapping[str, Any]  # name -> [.] int: an id; Bag: ids; [.] float: a dense value
+
+
+class Interactions(NamedTuple):
+    """What queries did with items, sorted by (query, time, row in the source).
+
+    `time` is in whole seconds, or None where no order is known.
+    """
+
+    query: Int[Array, "E"] | np.ndarray
+    item: Int[Array, "E"] | np.ndarray
+    weight: Float[Array, "E"] | np.ndarray
+    time: Int[Array, "E"] | np.ndarray | None
+
+
+class Groups(NamedTuple):
+    """Known groups: pairs across them are spurious (two languages, two merged data sets)."""
+
+    query: np.ndarray  # [M]
+    item: np.ndarray  # [N]
+
+
+class Dataset(NamedTuple):
+    """Everything known about queries and items, on the host (numpy).
+
+    `queries` and `corpus` hold features with leading axes M and N. `vocabularies[name][id]` is the raw value
+    behind an id; it has an entry for "query", "item" and each feature of ids; equal names share a vocabulary.
+    """
+
+    interactions: Interactions
+    queries: Features
+    corpus: Features
+    vocabularies: Mapping[str, np.ndarray]
+    groups: Groups | None
+    repeats: bool  # may a query meet an item again? Then what it has seen is not excluded
+
+
+class HeldOut(NamedTuple):
+    """A judgement: what is known when retrieving, and what is then relevant."""
+
+    known: Dataset
+    relevant: Interactions
+
+
+class Split(NamedTuple):
+    """Train on `train`; choose settings and the stopping step by `validation`; report `test`, once."""
+
+    train: Dataset
+    validation: HeldOut
+    test: HeldOut
+
+
+class Data(NamedTuple):
+    """What a step reads, resident on the device: always an argument of the jitted function, never a closure.
+
+    The interactions of query q are `offsets[q]:offsets[q + 1]`. Times count from the first interaction; `span` is
+    the last one's. `frequency[i]` is the expected number of times that item i is among the positives of one example.
+    """
+
+    interactions: Interactions
+    offsets: Int[Array, "M_plus_1"]
+    span: Int[Array, ""]
+    queries: Features
+    corpus: Features
+    frequency: Float[Array, "N"]
+
+
+class Batch(NamedTuple):
+    """Examples. `target` is the distribution over an example's positives: a row sums to 1, padding has 0."""
+
+    features: Features
+    positive: Int[Array, "B P"]
+    target: Float[Array, "B P"]
+    weight: Float[Array, "B"]
+
+
+class Candidates(NamedTuple):
+    """The items that a batch is scored against, beside each row's own positives.
+
+    `log_q` is the log of each one's expected count among the candidates and broadcasts to [B C]; `where` says which
+    may count against which row: accidental hits and known history are False. `positive_log_q` [B P] is the same log
+    for the positives. `ids = None` is the whole corpus: then nothing is sampled, and `where` is a list
+    [B L] of the ids that must *not* count for a row, padded with N.
+    """
+
+    ids: Int[Array, "C"] | Int[Array, "B C"] | None
+    log_q: Float[Array, "*C"]
+    where: Bool[Array, "B C"] | Int[Array, "B L"]
+    positive_log_q: Float[Array, "B P"]
+
+
+class Sampler(NamedTuple):
+    """`init(data, params) -> state` holds every [N] array; `sample(key, state, batch, score) -> (Candidates, state)`.
+
+    `score(ids)` gives the batch's present logits [B C] without gradient; who does not call it pays nothing.
+    `in_batch`: the first B * P candidates are the batch's own positives, whose embeddings are at hand.
+    """
+
+    init: Callable[[Data, "Params"], Any]
+    sample: Callable[[Key, Any, Batch, Callable[[Array], Array]], tuple[Candidates, Any]]
+    in_batch: bool = False
+
+
+class Penalty(NamedTuple):
+    """`init(data, params) -> state`; `apply(state, params, queries [B D], items [B P D], batch) -> (scalar, state)`."""
+
+    init: Callable[[Data, "Params"], Any]
+    apply: Callable[[Any, "Params", Array, Array, Batch], tuple[Array, Any]]
+
+
+class Tower(NamedTuple):
+    """A function from features to embeddings that gets the rows it declared, never tables.
+
+    `init(key) -> params`; `ids(features) -> {table: {feature: ids}}` declares every row that it will read;
+    `apply(key, params, rows, features) -> [... D]`, with the rows in the structure of the ids. With `key = None`
+    nothing is random: no dropout.
+    """
+
+    init: Callable[[Key], Any]
+    ids: Callable[[Features], Mapping[str, Any]]
+    apply: Callable[[Key | None, Any, Mapping[str, Any], Features], Array]
+
+
+class Model(NamedTuple):
+    """What is static of a model: the settings of its tables (`tables.Table`) by name, and its two towers."""
+
+    specs: Mapping[str, Any]
+    query: Tower
+    item: Tower
+
+
+class Params(NamedTuple):
+    """All that is learned: embedding tables by name, and the parameters of the two nets."""
+
+    tables: dict[str, Array]
+    query: Any
+    item: Any
+
+
+class State(NamedTuple):
+    """Where a run stands. Arrays only, and no key: the step is folded into the run's key."""
+
+    step: Int[Array, ""]
+    params: Params
+    optimizer: Any
+    sampler: Any
+    penalty: Any
+
+
+Step = Callable[[Knobs, Key, State, Data], tuple[State, dict[str, Array]]]
