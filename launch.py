@@ -1,10 +1,10 @@
 """Runs an experiment: python launch.py --config=experiments/mf.py --config.optimizer.learning_rate=0.01"""
 
-import importlib.util
 import pathlib
+import runpy
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from recjax import fields
 from recjax.errors import DivergedError, InputError, unknown
@@ -16,6 +16,7 @@ WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, which must not e
 
 
 def main(arguments: list[str]) -> None:
+    logging.set_verbosity(logging.WARNING)  # jax tells at INFO of each kind of device that it did not find
     try:
         config = fields.override(_load(CONFIG.value), _overrides(arguments[1:]))
         from recjax import experiment  # imports jax, which takes seconds: a typing error should not
@@ -33,12 +34,10 @@ def _load(path: str):
     if not pathlib.Path(path).is_file():
         files = sorted(str(file) for file in pathlib.Path(__file__).parent.glob("experiments/*.py"))
         raise unknown("experiment file in --config", path, files)
-    spec = importlib.util.spec_from_file_location("experiment_config", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
+    found = runpy.run_path(path)
+    if "get_config" not in found:
         raise InputError(f"{path} has no get_config(); wanted a file that defines it, as experiments/mf.py does")
-    return module.get_config()
+    return found["get_config"]()
 
 
 def _overrides(arguments: list[str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ def prepare(dataset: Dataset, positives: int = 1) -> Data:
         InputError: no interactions, or times that span more than 68 years.
     """
     query, item, weight, time = dataset.interactions
+    query, item, weight = query.astype(np.int32), item.astype(np.int32), weight.astype(np.float32)
     if len(query) == 0:
         raise InputError("the training split has no interactions; wanted at least one")
     offsets = np.searchsorted(query, np.arange(len(dataset.queries["query"]) + 1)).astype(np.int32)
@@ -38,26 +39,26 @@ def prepare(dataset: Dataset, positives: int = 1) -> Data:
     position = np.arange(len(query)) - offsets[query]
     appears = np.minimum(count if time is None else position + 1, positives)
     frequency = np.bincount(item, appears, minlength=len(dataset.corpus["item"])) / len(query)
-    data = Data(
-        Interactions(np.asarray(query, np.int32), np.asarray(item, np.int32), np.asarray(weight, np.float32), time),
-        offsets,
-        np.int32(0 if time is None else np.max(time)),
-        dataset.queries,
-        dataset.corpus,
-        frequency.astype(np.float32),
+    queries, corpus = jax.tree.map(jnp.asarray, (dataset.queries, dataset.corpus))
+    return Data(
+        Interactions(*(None if part is None else jnp.asarray(part) for part in (query, item, weight, time))),
+        jnp.asarray(offsets),
+        jnp.asarray(0 if time is None else np.max(time), jnp.int32),
+        queries,
+        corpus,
+        jnp.asarray(frequency, jnp.float32),
     )
-    return jax.tree.map(jnp.asarray, data)
 
 
 def features(
     data: Data,
-    query: Int[Array, "B"],
-    position: Int[Array, "B"],
+    query: Int[Array, " B"],
+    position: Int[Array, " B"],
     length: int,
     *,
-    now: Int[Array, "B"] | None = None,
-    age: Float[Array, "B"] | float = 0.0,
-    taken: Int[Array, "B"] | int = 0,
+    now: Int[Array, " B"] | None = None,
+    age: Float[Array, " B"] | float = 0.0,
+    taken: Int[Array, " B"] | int = 0,
 ) -> Features:
     """What is known of queries just before `position` in the interactions.
 

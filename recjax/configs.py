@@ -24,7 +24,9 @@ class Data:
     name: str = "languages"  # a member of recjax.datasets
     path: str = ""  # the folder of a data set that is read from files
     split: str = "last_out"  # a member of recjax.splits
-    share: float = field(0.1, above=0.0, below=0.5)  # share_out: the share of each query's interactions that each held-out part gets
+    share: float = field(
+        0.1, above=0.0, below=0.5
+    )  # share_out: the share of each query's interactions that each held-out part gets
     seed: int = field(0, least=0)  # share_out: of the draw
     repeats: bool = False  # keep a query's repeated interactions with an item
     world: World = World()
@@ -45,7 +47,9 @@ class Model:
     side: int = field(8, least=1)  # dimension of a side feature's table
     buckets: int = field(1024, least=1)  # larger vocabularies of side features are hashed into so many rows
     tied: bool = True  # histories and items share one table
-    scale: float = field(0.1, above=0.0)  # standard deviation of a new embedding's norm-1 direction: entries ~ N(0, scale^2 / D)
+    scale: float = field(
+        0.1, above=0.0
+    )  # standard deviation of a new embedding's norm-1 direction: entries ~ N(0, scale^2 / D)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +65,9 @@ class Objective:
     loss: str = "softmax"  # a member of recjax.losses
     score: str = "dot"  # a member of recjax.scores
     temperature: float = field(1.0, knob=True, above=0.0)  # logits are scores / temperature
-    correction: str = field("negatives", choices=("none", "negatives", "all"))  # who is corrected for sampling: none, negatives or all (the positive too)
+    correction: str = field(
+        "negatives", choices=("none", "negatives", "all")
+    )  # who is corrected for sampling: none, negatives or all (the positive too)
     unobserved_weight: float = field(1.0, knob=True, least=0.0)  # weight of each negative
     positives: int = field(1, least=1)  # P: an example's positives, the query's next P interactions
 
@@ -87,6 +93,7 @@ class Train:
     batch: int = field(512, least=1)  # B: examples a step, drawn with replacement
     block: int = field(100, least=1)  # steps a dispatch, and a line of metrics.jsonl
     evaluate: float = field(1.0, above=0.0)  # epochs between evaluations on validation; the best parameters are kept
+    patience: int = field(3, least=1)  # evaluations without a better one after which training stops
 
 
 @dataclasses.dataclass(frozen=True)

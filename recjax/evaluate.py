@@ -24,7 +24,7 @@ class Judgement(NamedTuple):
     where: Bool[Array, "T B"]  # False: padding
     now: Int[Array, "T B"] | None  # the moment of the first relevant interaction
     relevant: Int[Array, "T B L"]  # padded with -1
-    lane: Int[Array, "L"]  # arange(the longest list of known items), empty where repeats may be retrieved
+    lane: Int[Array, " L"]  # arange(the longest list of known items), empty where repeats may be retrieved
 
 
 class Retriever(NamedTuple):
@@ -80,10 +80,9 @@ def prepare(held: HeldOut, batch: int) -> Judgement:
     column = np.arange(len(held.relevant.query)) - np.repeat(first, count)
     relevant[np.repeat(np.arange(len(query)), count), column] = held.relevant.item
     now = None
-    if held.relevant.time is not None:
-        now = np.minimum.reduceat(np.asarray(held.relevant.time, np.int64), first)
-        now = (now - np.min(held.known.interactions.time)).astype(np.int32)
-        now = jnp.asarray(np.pad(now, (0, padding)).reshape(tiles, batch))
+    if held.relevant.time is not None and held.known.interactions.time is not None:
+        earliest = np.minimum.reduceat(held.relevant.time, first) - np.min(held.known.interactions.time)
+        now = jnp.asarray(np.pad(earliest, (0, padding)).reshape(tiles, batch).astype(np.int32))
     known = np.diff(np.asarray(data.offsets))[query]
     return Judgement(
         data,
@@ -227,9 +226,7 @@ def folds(
     try:
         related = left[pairs.queries] @ right[pairs.items].T
         observed_related = np.einsum("er,er->e", left[rows], right[items])
-        one = folding.excess(
-            pairs.random, related, observed_scores=pairs.observed, observed_related=observed_related
-        )
+        one = folding.excess(pairs.random, related, observed_scores=pairs.observed, observed_related=observed_related)
         found["folding_excess"] = float(np.mean(one))
     except InputError as error:
         refused["folding_excess"] = str(error)

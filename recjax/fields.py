@@ -112,7 +112,9 @@ def check(config: Any, prefix: str = "") -> None:
         value, kind, name = getattr(config, one.name), hints[one.name], prefix + one.name
         if dataclasses.is_dataclass(kind):
             if not isinstance(value, typing.cast(type, kind)):
-                raise InputError(f"config field {name!r} is {value!r}; wanted a configs.{kind.__name__}(...)")
+                raise InputError(
+                    f"config field {name!r} is {value!r}; wanted a configs.{getattr(kind, '__name__', kind)}(...)"
+                )
             check(value, name + ".")
             continue
         if kind is float and _is(value, kind) and not math.isfinite(value):

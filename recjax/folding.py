@@ -8,23 +8,22 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from recjax.errors import InputError
-from recjax.types import Interactions
+from recjax.types import Dataset
 
 CLEAR = 0.1  # an observed mean below this share of the observed root mean square is not clearly positive
 
 
-def relatedness(interactions: Interactions, queries: int, items: int, rank: int) -> tuple[np.ndarray, np.ndarray]:
+def factors(dataset: Dataset, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """Factors [M rank], [N rank] whose products say how related each pair is: the interaction matrix, smoothed.
 
     Its best approximation of that rank (truncated SVD).
     Source: Xin et al. 2017 (folding: why good models sometimes make spurious recommendations).
     """
-    matrix = scipy.sparse.csr_array(
-        (np.asarray(interactions.weight, np.float64), (interactions.query, interactions.item)), shape=(queries, items)
-    )
-    rank = min(rank, min(matrix.shape) - 1)
-    start = np.random.default_rng(0).normal(size=min(matrix.shape))
-    left, values, right = scipy.sparse.linalg.svds(matrix, k=rank, v0=start)
+    shape = len(dataset.vocabularies["query"]), len(dataset.vocabularies["item"])
+    query, item, weight, _ = dataset.interactions
+    matrix = scipy.sparse.csr_array((np.asarray(weight, np.float64), (query, item)), shape=shape)
+    start = np.random.default_rng(0).normal(size=min(shape))
+    left, values, right = scipy.sparse.linalg.svds(matrix, k=min(rank, min(shape) - 1), v0=start)
     return (left * values).astype(np.float32), right.T.astype(np.float32)
 
 

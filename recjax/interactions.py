@@ -1,6 +1,7 @@
 """Interactions in their one order, (query, time, row in the source), and raw values turned into ids."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def encode(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ids.astype(np.int32), vocabulary
 
 
-def pad(lists: list[list[int]]) -> Bag:
+def pad(lists: Sequence[Sequence[int] | np.ndarray]) -> Bag:
     """Unequal lists as a bag."""
     length = max(1, max(map(len, lists), default=1))
     ids, where = np.zeros((len(lists), length), np.int32), np.zeros((len(lists), length), bool)

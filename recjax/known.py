@@ -13,9 +13,9 @@ from recjax.types import Batch, Candidates, Data, Params, Sampler
 class Known(NamedTuple):
     """Each query's items in rising order: query q's are `items[offsets[q]:offsets[q + 1]]`."""
 
-    items: Int[Array, "E"]
-    offsets: Int[Array, "M_plus_1"]
-    lane: Int[Array, "L"]  # arange(the longest list)
+    items: Int[Array, " E"]
+    offsets: Int[Array, " M_plus_1"]
+    lane: Int[Array, " L"]  # arange(the longest list)
 
 
 def of(data: Data) -> Known:
@@ -25,7 +25,7 @@ def of(data: Data) -> Known:
     return Known(jnp.asarray(item[np.lexsort((item, query))]), data.offsets, jnp.arange(longest))
 
 
-def contains(known: Known, query: Int[Array, "B"], ids: Int[Array, "C"]) -> Bool[Array, "B C"]:
+def contains(known: Known, query: Int[Array, " B"], ids: Int[Array, " C"]) -> Bool[Array, "B C"]:
     """Whether each id is among each query's items. log2(L) gathers of [B C], whatever the corpus."""
     shape = (query.shape[0], ids.shape[-1])
     ids = jnp.broadcast_to(ids, shape)
@@ -42,7 +42,7 @@ def contains(known: Known, query: Int[Array, "B"], ids: Int[Array, "C"]) -> Bool
     return (low < stop) & (known.items[jnp.minimum(low, known.items.shape[0] - 1)] == ids)
 
 
-def listed(known: Known, query: Int[Array, "B"], padding: Int[Array, ""] | int) -> Int[Array, "B L"]:
+def listed(known: Known, query: Int[Array, " B"], padding: Int[Array, ""] | int) -> Int[Array, "B L"]:
     """Each query's items as padded lists."""
     index = known.offsets[query][:, None] + known.lane
     exists = index < known.offsets[query + 1][:, None]
@@ -52,7 +52,7 @@ def listed(known: Known, query: Int[Array, "B"], padding: Int[Array, ""] | int) 
 def masked(sampler: Sampler) -> Sampler:
     """The same sampler, with the query's other training interactions masked."""
 
-    def init(data: Data, params: Params):
+    def init(data: Data, params: Params | None):
         return sampler.init(data, params), of(data)
 
     def sample(key, state, batch: Batch, score):

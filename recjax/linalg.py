@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
-def gramian(rows: Float[Array, "B D"], weight: Float[Array, "B"] | None = None) -> Float[Array, "D D"]:
+def gramian(rows: Float[Array, "B D"], weight: Float[Array, " B"] | None = None) -> Float[Array, "D D"]:
     """The mean of row rowᵀ, weighted where a weight is given: rowsᵀ diag(weight) rows / sum(weight).
 
     The mean square over all pairs of two sets of rows is the inner product of their Gramians:

@@ -5,12 +5,12 @@ from jaxtyping import Array, Bool, Float
 
 
 def scale(scores: Float[Array, "B C"], temperature: float | Array) -> Float[Array, "B C"]:
-    """logit = score / temperature."""
+    """Logit = score / temperature."""
     return scores / temperature
 
 
 def correct(logits: Float[Array, "B C"], log_q: Float[Array, "*#B C"]) -> Float[Array, "B C"]:
-    """logit - log_q: the log-q correction, with log_q the log of the expected count among the candidates.
+    """Logit - log_q: the log-q correction, with log_q the log of the expected count among the candidates.
 
     With it, sum(exp(logit)) over sampled candidates has the sum over the corpus as its expectation.
     log_q is never clipped. Source: Bengio and Senécal 2003; Yi et al. 2019, section 3.
@@ -29,5 +29,5 @@ def softmax(logits: Float[Array, "B N"], where: Bool[Array, "B N"] | None = None
 
 
 def log_softmax(logits: Float[Array, "B N"], where: Bool[Array, "B N"] | None = None) -> Float[Array, "B N"]:
-    """log p̂ = logit - log sum(exp(logit)) over the corpus."""
+    """Log p̂ = logit - log sum(exp(logit)) over the corpus."""
     return jax.nn.log_softmax(logits, axis=-1, where=where)

@@ -15,7 +15,7 @@ Logits = Float[Array, "B P"]
 Negatives = Float[Array, "B C"]
 Where = Bool[Array, "#B #C"]
 Weight = Float[Array, "#B #C"]
-PerQuery = Float[Array, "B"]
+PerQuery = Float[Array, " B"]
 
 
 def softmax(positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight) -> PerQuery:
@@ -47,7 +47,7 @@ def softmax(positive: Logits, negative: Negatives, *, target: Logits, where: Whe
 
 
 def logistic(positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight) -> PerQuery:
-    """loss = sum(target softplus(-logit)) + sum(weight softplus(logit)): binary cross entropy, one value a pair.
+    """Loss = sum(target softplus(-logit)) + sum(weight softplus(logit)): binary cross entropy, one value a pair.
 
     Source: Mikolov et al. 2013 (negative sampling); Rendle et al. 2020, section 2.
     """
@@ -55,7 +55,7 @@ def logistic(positive: Logits, negative: Negatives, *, target: Logits, where: Wh
 
 
 def squared(positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight) -> PerQuery:
-    """loss = sum(target (logit - 1)²) + sum(weight logit²): observed pairs are 1, unobserved ones 0.
+    """Loss = sum(target (logit - 1)²) + sum(weight logit²): observed pairs are 1, unobserved ones 0.
 
     Source: Hu et al. 2008; Rendle et al. 2022, equation 1.
     """
@@ -63,7 +63,7 @@ def squared(positive: Logits, negative: Negatives, *, target: Logits, where: Whe
 
 
 def bpr(positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight) -> PerQuery:
-    """loss = sum_p target_p sum_c weight_c softplus(logit_c - logit_p): a positive above each negative.
+    """Loss = sum_p target_p sum_c weight_c softplus(logit_c - logit_p): a positive above each negative.
 
     Source: Rendle et al. 2009 (Bayesian personalized ranking), section 4.
     """
@@ -71,7 +71,7 @@ def bpr(positive: Logits, negative: Negatives, *, target: Logits, where: Where, 
 
 
 def hinge(positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight) -> PerQuery:
-    """loss = sum_p target_p sum_c weight_c max(0, 1 + logit_c - logit_p): a margin of 1, in units of the temperature.
+    """Loss = sum_p target_p sum_c weight_c max(0, 1 + logit_c - logit_p): a margin of 1, in units of the temperature.
 
     Source: Weston et al. 2011 (WSABIE), without its rank weights.
     """

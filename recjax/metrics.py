@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 Hits = Bool[Array, "B K"]
-Relevant = Int[Array, "B"]
-PerQuery = Float[Array, "B"]
+Relevant = Int[Array, " B"]
+PerQuery = Float[Array, " B"]
 
 
 def recall(hits: Hits, relevant: Relevant) -> PerQuery:
-    """hits / relevant: at most K / relevant where more than K items are relevant.
+    """Hits / relevant: at most K / relevant where more than K items are relevant.
 
     >>> recall(jnp.array([[True, False, True]]), jnp.array([4])).tolist()
     [0.5]
@@ -22,12 +22,12 @@ def recall(hits: Hits, relevant: Relevant) -> PerQuery:
 
 
 def recall_capped(hits: Hits, relevant: Relevant) -> PerQuery:
-    """hits / min(K, relevant): a perfect list always has 1. Source: Liang et al. 2018 (Mult-VAE), section 4.3."""
+    """Hits / min(K, relevant): a perfect list always has 1. Source: Liang et al. 2018 (Mult-VAE), section 4.3."""
     return _divide(jnp.sum(hits, axis=-1), jnp.minimum(relevant, hits.shape[-1]))
 
 
 def precision(hits: Hits, relevant: Relevant) -> PerQuery:
-    """hits / K."""
+    """Hits / K."""
     return jnp.where(relevant > 0, jnp.mean(hits, axis=-1), 0.0)
 
 
@@ -37,7 +37,7 @@ def hit_rate(hits: Hits, relevant: Relevant) -> PerQuery:
 
 
 def ndcg(hits: Hits, relevant: Relevant) -> PerQuery:
-    """sum over hits of 1 / log2(1 + rank), divided by its value for a perfect list. Source: Järvelin 2002.
+    """Sum over hits of 1 / log2(1 + rank), divided by its value for a perfect list. Source: Järvelin 2002.
 
     >>> print(f"{ndcg(jnp.array([[False, True]]), jnp.array([1]))[0]:.4f} = {1 / jnp.log2(3.0):.4f}")
     0.6309 = 0.6309

@@ -11,7 +11,6 @@ from recjax.tables import Table
 from recjax.towers import Feature
 from recjax.types import Bag, Dataset, Features, Model, Tower
 
-
 _ACTIVATIONS = {
     name: getattr(jax.nn, name)
     for name in ("celu", "elu", "gelu", "identity", "leaky_relu", "mish", "relu", "selu", "silu", "softplus", "tanh")

@@ -8,7 +8,7 @@ from recjax.types import Batch, Data, Params, Penalty
 
 
 def gravity(weight: float | Array) -> Penalty:
-    """weight · mean of <u, v>² over *all* pairs of a query and an item, exactly, for a model of two tables.
+    """Weight · mean of <u, v>² over *all* pairs of a query and an item, exactly, for a model of two tables.
 
     = weight <UᵀU / M, VᵀV / N>; every query and every item counts once. O((M + N) D²) a step.
     Source: Google's course on recommendation systems, matrix factorization exercise (its "gravity" term).
@@ -22,7 +22,7 @@ def gravity(weight: float | Array) -> Penalty:
 
 
 def batch_gravity(weight: float | Array) -> Penalty:
-    """weight · mean of <u, v>² over the pairs of a batch query and a batch positive, for any towers.
+    """Weight · mean of <u, v>² over the pairs of a batch query and a batch positive, for any towers.
 
     An estimate of the mean over pairs of *training examples*: queries and items count by how often they are seen.
     The pairs of an example with its own positive are among the B², so its bias is O(1 / B).
@@ -38,7 +38,7 @@ def batch_gravity(weight: float | Array) -> Penalty:
 
 
 def l2(weight: float | Array) -> Penalty:
-    """weight · sum over the tables of their rows' mean squared norm. Nets are left to optax's weight decay."""
+    """Weight · sum over the tables of their rows' mean squared norm. Nets are left to optax's weight decay."""
 
     def apply(state, params: Params, queries, items, batch):
         return weight * sum(jnp.mean(jnp.sum(rows**2, axis=-1)) for rows in params.tables.values()), state
@@ -46,5 +46,5 @@ def l2(weight: float | Array) -> Penalty:
     return Penalty(_nothing, apply)
 
 
-def _nothing(data: Data, params: Params) -> tuple[()]:
+def _nothing(data: Data, params: Params | None) -> tuple[()]:
     return ()

@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  the backend is chosen first
+import matplotlib.pyplot as plt
 
 PALETTE = plt.get_cmap("tab10")
 
@@ -56,7 +56,7 @@ def embeddings(
 def scores(path: pathlib.Path, observed: np.ndarray, random: np.ndarray) -> None:
     """Histograms of the scores of observed pairs and of random pairs. Source: Krichene et al. 2019, appendix B."""
     random = random.reshape(-1)
-    bins = np.linspace(min(observed.min(), random.min()), max(observed.max(), random.max()) + 1e-9, 80)
+    bins = list(np.linspace(min(observed.min(), random.min()), max(observed.max(), random.max()) + 1e-9, 80))
     figure, panel = plt.subplots(figsize=(5, 3.2), layout="constrained")
     panel.hist(random, bins, density=True, alpha=0.6, label="random pairs", color=PALETTE(7))
     panel.hist(observed, bins, density=True, alpha=0.6, label="observed pairs", color=PALETTE(0))

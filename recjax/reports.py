@@ -28,7 +28,12 @@ def table(rows: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> str:
     rule = ["-" * width[0]] + ["-" * (size - 1) + ":" for size in width[1:]]
     lines = [cells[0], rule, *cells[1:]]
     return "\n".join(
-        "| " + " | ".join(cell.rjust(size) if column else cell.ljust(size) for column, (cell, size) in enumerate(zip(line, width, strict=True))) + " |"
+        "| "
+        + " | ".join(
+            cell.rjust(size) if column else cell.ljust(size)
+            for column, (cell, size) in enumerate(zip(line, width, strict=True))
+        )
+        + " |"
         for line in lines
     )
 

@@ -40,13 +40,13 @@ def top_k(
         raise InputError(f"k = {k} items were asked for from a corpus of {count}; wanted 1 <= k <= {count}")
     size = min(block, count)
     blocks = -(-count // size)
-    padded = jnp.pad(items, ((0, blocks * size - count), (0, 0)))
     batch = queries.shape[0]
 
     def merge(best, index):
-        first = index * size
-        found = score(queries, jax.lax.dynamic_slice_in_dim(padded, first, size))
-        found = jnp.where(first + jnp.arange(size) < count, found, -jnp.inf)
+        # The last block starts early enough to be whole; what the one before has scored is left out.
+        first = jnp.minimum(index * size, count - size)
+        found = score(queries, jax.lax.dynamic_slice_in_dim(items, first, size))
+        found = jnp.where(first + jnp.arange(size) >= index * size, found, -jnp.inf)
         if exclude is not None:
             # Excluded ids of other blocks fall outside and are dropped; negative indices would wrap around.
             local = jnp.where(exclude >= first, exclude - first, size)

@@ -22,7 +22,9 @@ def create(workdir: str | None, name: str) -> pathlib.Path:
         try:
             path.mkdir(parents=True)
         except FileExistsError:
-            raise InputError(f"--workdir={workdir} exists; wanted a folder that does not: name another, or remove it") from None
+            raise InputError(
+                f"--workdir={workdir} exists; wanted a folder that does not: name another, or remove it"
+            ) from None
         return path
     number = 1
     while True:
@@ -39,7 +41,7 @@ def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
     _replace(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
 
 
-def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
     """Writes an .npz file, whole or not at all."""
     _replace(path, lambda file: np.savez(file, **arrays))
 

@@ -75,7 +75,7 @@ def in_batch(settings: configs.Sampler) -> Sampler:
     Source: Yi et al. 2019, section 4.
     """
 
-    def init(data: Data, params: Params):
+    def init(data: Data, params: Params | None):
         return jnp.log(data.frequency)
 
     def sample(key, log_frequency, batch: Batch, score):
@@ -93,7 +93,7 @@ def mixed(settings: configs.Sampler) -> Sampler:
     With exponent 0 the draws are uniform, as published. Source: Yang et al. 2020 (mixed negative sampling).
     """
 
-    def init(data: Data, params: Params):
+    def init(data: Data, params: Params | None):
         return jnp.log(data.frequency), _proposal(_counts(data) ** settings.exponent)
 
     def sample(key, state, batch: Batch, score):
@@ -113,7 +113,7 @@ class _Proposal(NamedTuple):
     """A distribution in ticks of 2^-32: drawing is one binary search, and log_q is that of what is really drawn."""
 
     bounds: Array  # [N - 1] uint32: item i is drawn by bits in [bounds[i - 1], bounds[i])
-    log_q: Float[Array, "N"]  # of one draw
+    log_q: Float[Array, " N"]  # of one draw
 
 
 def _proposal(weights: np.ndarray) -> _Proposal:
@@ -123,7 +123,7 @@ def _proposal(weights: np.ndarray) -> _Proposal:
     return _Proposal(jnp.asarray(bounds), jnp.asarray(np.log(ticks * 2.0**-32), jnp.float32))
 
 
-def _draw(key: Key, proposal: _Proposal, count: int) -> Int[Array, "C"]:
+def _draw(key: Key, proposal: _Proposal, count: int) -> Int[Array, " C"]:
     bits = jax.random.bits(key, (count,), jnp.uint32)
     return jnp.searchsorted(proposal.bounds, bits, side="right").astype(jnp.int32)
 
@@ -141,20 +141,20 @@ def _counts(data: Data) -> np.ndarray:
     return np.maximum(np.asarray(data.frequency, np.float64) * len(data.interactions.item), 1.0)
 
 
-def _corpus_size(data: Data, params: Params) -> Int[Array, ""]:
+def _corpus_size(data: Data, params: Params | None) -> Int[Array, ""]:
     return jnp.asarray(len(data.frequency), jnp.int32)
 
 
-def _own(batch: Batch) -> tuple[Int[Array, "C"], float]:
+def _own(batch: Batch) -> tuple[Int[Array, " C"], float]:
     """The batch's positives, and the log of how many other examples a row meets."""
     others = batch.positive.shape[0] - 1
     return batch.positive.reshape(-1), float(np.log(others)) if others else -np.inf
 
 
-def _candidates(batch: Batch, ids: Int[Array, "C"], log_q: Array, positive_log_q: Float[Array, "B P"]) -> Candidates:
+def _candidates(batch: Batch, ids: Int[Array, " C"], log_q: Array, positive_log_q: Float[Array, "B P"]) -> Candidates:
     return Candidates(ids, log_q, ~_accidental_hits(batch, ids), positive_log_q)
 
 
-def _accidental_hits(batch: Batch, ids: Int[Array, "C"]) -> Bool[Array, "B C"]:
+def _accidental_hits(batch: Batch, ids: Int[Array, " C"]) -> Bool[Array, "B C"]:
     hit = (ids[None, :, None] == batch.positive[:, None, :]) & (batch.target > 0)[:, None, :]
     return jnp.any(hit, axis=-1)

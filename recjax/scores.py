@@ -4,10 +4,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
-def dot(
-    queries: Float[Array, "B D"], items: Float[Array, "C D"] | Float[Array, "B C D"]
-) -> Float[Array, "B C"]:
-    """score = <query, item>.
+def dot(queries: Float[Array, "B D"], items: Float[Array, "C D"] | Float[Array, "B C D"]) -> Float[Array, "B C"]:
+    """Score = <query, item>.
 
     >>> dot(jnp.array([[1.0, 2.0]]), jnp.array([[3.0, 4.0], [0.0, 1.0]])).tolist()
     [[11.0, 2.0]]
@@ -17,10 +15,8 @@ def dot(
     return jnp.einsum("bd,bcd->bc", queries, items)
 
 
-def cosine(
-    queries: Float[Array, "B D"], items: Float[Array, "C D"] | Float[Array, "B C D"]
-) -> Float[Array, "B C"]:
-    """score = <query, item> / (|query| |item|); 0 where a norm is 0.
+def cosine(queries: Float[Array, "B D"], items: Float[Array, "C D"] | Float[Array, "B C D"]) -> Float[Array, "B C"]:
+    """Score = <query, item> / (|query| |item|); 0 where a norm is 0.
 
     >>> cosine(jnp.array([[0.0, 2.0]]), jnp.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.800000011920929, 0.0]]

@@ -18,7 +18,9 @@ def last_out(dataset: Dataset, settings: configs.Data) -> Split:
         InputError: times are unknown, or no query has 3 interactions.
     """
     if dataset.interactions.time is None:
-        raise InputError("data.split='last_out' needs times and this data set has none; type --config.data.split=share_out")
+        raise InputError(
+            "data.split='last_out' needs times and this data set has none; type --config.data.split=share_out"
+        )
     query = dataset.interactions.query
     count = np.bincount(query)[query]
     left = np.searchsorted(query, query, side="right") - 1 - np.arange(len(query))  # interactions still to come
@@ -34,7 +36,9 @@ def share_out(dataset: Dataset, settings: configs.Data) -> Split:
         InputError: a share outside (0, 0.5), or so small that nothing is held out.
     """
     if not 0.0 < settings.share < 0.5:
-        raise InputError(f"data.share is {settings.share}; wanted a share between 0 and 0.5: type --config.data.share=0.1")
+        raise InputError(
+            f"data.share is {settings.share}; wanted a share between 0 and 0.5: type --config.data.share=0.1"
+        )
     query = dataset.interactions.query
     noise = np.random.default_rng(settings.seed).random(len(query))
     order = np.lexsort((noise, query))

@@ -1,6 +1,7 @@
 """Towers: from features to embeddings. A table alone, or a Flax net over concatenated features."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
@@ -26,7 +27,7 @@ class MLP(nnx.Module):
     def __init__(
         self, sizes: Sequence[int], activation: Callable[[Array], Array], dropout: float, normalization: str, *, rngs
     ):
-        self.layers = nnx.List([nnx.Linear(i, o, rngs=rngs) for i, o in zip(sizes[:-1], sizes[1:], strict=True)])
+        self.layers = nnx.List([nnx.Linear(i, o, rngs=rngs) for i, o in itertools.pairwise(sizes)])
         self.dropout = nnx.Dropout(dropout)
         self.norm = nnx.LayerNorm(sizes[-1], rngs=rngs) if normalization == "layer" else None
         self.activation = activation

@@ -12,9 +12,22 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from recjax import batches, configs, embed, fields, known, losses, models, objectives, optimizers, penalties, samplers, scores
+from recjax import (
+    batches,
+    configs,
+    embed,
+    fields,
+    known,
+    losses,
+    models,
+    objectives,
+    optimizers,
+    penalties,
+    samplers,
+    scores,
+)
 from recjax.errors import InputError
-from recjax.types import Data, Dataset, Key, Knobs, Model, Params, Penalty, Sampler, State, Step
+from recjax.types import Data, Dataset, Key, Knobs, Model, Penalty, Sampler, State, Step
 
 
 class Parts(NamedTuple):

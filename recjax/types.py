@@ -19,23 +19,23 @@ Knobs = Mapping[str, float | Array]  # the config's numeric tunables by dotted n
 class Bag(NamedTuple):
     """Padded lists of ids: a multi-hot feature, or a history."""
 
-    ids: Int[Array, "*B L"] | np.ndarray
-    where: Bool[Array, "*B L"] | np.ndarray
+    ids: Int[Any, "*B L"]
+    where: Bool[Any, "*B L"]
 
 
 Features = Mapping[str, Any]  # name -> [.] int: an id; Bag: ids; [.] float: a dense value
 
 
 class Interactions(NamedTuple):
-    """What queries did with items, sorted by (query, time, row in the source).
+    """What queries did with items, sorted by (query, time, row in the source); numpy on the host, JAX in `Data`.
 
     `time` is in whole seconds, or None where no order is known.
     """
 
-    query: Int[Array, "E"] | np.ndarray
-    item: Int[Array, "E"] | np.ndarray
-    weight: Float[Array, "E"] | np.ndarray
-    time: Int[Array, "E"] | np.ndarray | None
+    query: Int[Any, " E"]
+    item: Int[Any, " E"]
+    weight: Float[Any, " E"]
+    time: Int[Any, " E"] | None
 
 
 class Groups(NamedTuple):
@@ -83,11 +83,11 @@ class Data(NamedTuple):
     """
 
     interactions: Interactions
-    offsets: Int[Array, "M_plus_1"]
+    offsets: Int[Array, " M_plus_1"]
     span: Int[Array, ""]
     queries: Features
     corpus: Features
-    frequency: Float[Array, "N"]
+    frequency: Float[Array, " N"]
 
 
 class Batch(NamedTuple):
@@ -96,7 +96,7 @@ class Batch(NamedTuple):
     features: Features
     positive: Int[Array, "B P"]
     target: Float[Array, "B P"]
-    weight: Float[Array, "B"]
+    weight: Float[Array, " B"]
 
 
 class Candidates(NamedTuple):
@@ -108,7 +108,7 @@ class Candidates(NamedTuple):
     [B L] of the ids that must *not* count for a row, padded with N.
     """
 
-    ids: Int[Array, "C"] | Int[Array, "B C"] | None
+    ids: Int[Array, " C"] | Int[Array, "B C"] | None
     log_q: Float[Array, "*C"]
     where: Bool[Array, "B C"] | Int[Array, "B L"]
     positive_log_q: Float[Array, "B P"]
@@ -121,7 +121,7 @@ class Sampler(NamedTuple):
     `in_batch`: the first B * P candidates are the batch's own positives, whose embeddings are at hand.
     """
 
-    init: Callable[[Data, "Params"], Any]
+    init: Callable[[Data, "Params | None"], Any]
     sample: Callable[[Key, Any, Batch, Callable[[Array], Array]], tuple[Candidates, Any]]
     in_batch: bool = False
 
@@ -129,7 +129,7 @@ class Sampler(NamedTuple):
 class Penalty(NamedTuple):
     """`init(data, params) -> state`; `apply(state, params, queries [B D], items [B P D], batch) -> (scalar, state)`."""
 
-    init: Callable[[Data, "Params"], Any]
+    init: Callable[[Data, "Params | None"], Any]
     apply: Callable[[Any, "Params", Array, Array, Batch], tuple[Array, Any]]
 
 

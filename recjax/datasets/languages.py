@@ -57,10 +57,12 @@ def world(settings: configs.World) -> tuple[Dataset, Truth]:
     queries = {
         "query": np.arange(settings.queries, dtype=np.int32),
         "country": _noisy(rng, query_group, settings.groups, 0.9),
-        "age": np.digitize(query_taste[:, 0] + rng.normal(0, 0.2, settings.queries), [-0.4, -0.1, 0.2, 0.5]).astype(np.int32),
+        "age": np.digitize(query_taste[:, 0] + rng.normal(0, 0.2, settings.queries), [-0.4, -0.1, 0.2, 0.5]).astype(
+            np.int32
+        ),
         "device": rng.integers(0, 4, settings.queries, np.int32),
     }
-    topics = [list(np.flatnonzero(np.concatenate([row, -row]) > 0.4)) for row in item_taste]
+    topics = [np.flatnonzero(np.concatenate([row, -row]) > 0.4) for row in item_taste]
     corpus = {
         "item": np.arange(settings.items, dtype=np.int32),
         "language": _noisy(rng, item_group, settings.groups, 0.95),

@@ -8,6 +8,7 @@ import io
 import pathlib
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,9 @@ def _rows(path: pathlib.Path, separator: str, columns: int, read: Callable) -> l
             found.append(read(row))
         except (ValueError, KeyError) as error:
             if line.strip():
-                raise InputError(f"{path}:{number}: {line[:80]!r} is malformed ({error}); wanted {columns} columns") from None
+                raise InputError(
+                    f"{path}:{number}: {line[:80]!r} is malformed ({error}); wanted {columns} columns"
+                ) from None
     return found
 
 
@@ -117,7 +120,7 @@ def _assemble(settings: configs.Data, ratings: np.ndarray, path: pathlib.Path, u
     for column, name in enumerate(("gender", "age", "occupation", "zip"), 1):
         raw = np.array([users_by_id[one][column] for one in query_vocabulary])
         queries[name], vocabularies[name] = encode(raw)
-    corpus = {"item": np.arange(len(item_vocabulary), dtype=np.int32)}
+    corpus: dict[str, Any] = {"item": np.arange(len(item_vocabulary), dtype=np.int32)}
     corpus["year"], vocabularies["year"] = encode(np.array([movies_by_id[one][1] for one in item_vocabulary]))
     genres = sorted({genre for row in movies for genre in row[2]})
     vocabularies["genres"] = np.array(genres)

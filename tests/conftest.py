@@ -1,0 +1,45 @@
+"""Shapes in annotations are enforced in every test; a small world to test on."""
+
+import pathlib
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("recjax", "beartype.beartype")
+
+from recjax import batches, configs, datasets, splits  # noqa: E402  after the hook
+
+ROOT = pathlib.Path(__file__).parents[1]
+WORLD = configs.World(queries=120, items=120, groups=3, interactions=12)
+
+
+@pytest.fixture(scope="session")
+def config():
+    """A config that trains in a second."""
+    return configs.Config(
+        data=configs.Data(world=WORLD),
+        model=configs.Model(dimension=8, history=6, hidden=(12,)),
+        sampler=configs.Sampler(negatives=32),
+        train=configs.Train(epochs=2.0, batch=32, block=5),
+        evaluate=configs.Evaluate(k=(5, 10), batch=50, pairs=64, rank=4),
+    )
+
+
+@pytest.fixture(scope="session")
+def dataset(config):
+    return datasets.languages(config.data)
+
+
+@pytest.fixture(scope="session")
+def split(config, dataset):
+    return splits.last_out(dataset, config.data)
+
+
+@pytest.fixture(scope="session")
+def timeless(config, dataset):
+    return splits.share_out(dataset, config.data)
+
+
+@pytest.fixture(scope="session")
+def data(split):
+    return batches.prepare(split.train)
