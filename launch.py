@@ -1,8 +1,14 @@
-"""Runs an experiment: python launch.py --config=experiments/mf.py --config.optimizer.learning_rate=0.01"""
+"""Runs an experiment file: one config as a run, or a study of several configs and seeds.
 
+python launch.py --config=experiments/mf.py --config.optimizer.learning_rate=0.01
+"""
+
+import dataclasses
 import pathlib
 import runpy
+import shlex
 import sys
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -13,15 +19,13 @@ CONFIG = flags.DEFINE_string(
     "config", "experiments/softmax.py", "The experiment; any field of its config as --config.FIELD=VALUE."
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, which must not exist; by default a new one in runs/.")
+SAVE = flags.DEFINE_string("save", None, "A study's table and picture are also written to SAVE.json and SAVE.png.")
 
 
 def main(arguments: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # jax tells at INFO of each kind of device that it did not find
     try:
-        config = fields.override(_load(CONFIG.value), _overrides(arguments[1:]))
-        from recjax import experiment  # imports jax, which takes seconds: a typing error should not
-
-        experiment.run(config, pathlib.Path(CONFIG.value).stem, WORKDIR.value)
+        _run(_load(CONFIG.value), _overrides(arguments[1:]))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -30,14 +34,31 @@ def main(arguments: list[str]) -> None:
         sys.exit(3)
 
 
-def _load(path: str):
+def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
+    name = pathlib.Path(CONFIG.value).stem
+    if "get_study" in found:
+        from recjax import study
+
+        plan = found["get_study"]()
+        arms = {arm: fields.override(config, overrides) for arm, config in plan.arms.items()}
+        command = shlex.join(["python", *sys.argv])
+        study.run(dataclasses.replace(plan, arms=arms), name, command, WORKDIR.value, SAVE.value)
+    elif "get_config" in found:
+        config = fields.override(found["get_config"](), overrides)
+        if SAVE.value:
+            raise InputError(f"--save={SAVE.value} is for a study, and {CONFIG.value} is one run; leave it out")
+        from recjax import experiment  # imports jax, which takes seconds: a typing error should not
+
+        experiment.run(config, name, WORKDIR.value)
+    else:
+        raise InputError(f"{CONFIG.value} defines neither get_config() nor get_study(); see experiments/mf.py")
+
+
+def _load(path: str) -> dict[str, Any]:
     if not pathlib.Path(path).is_file():
-        files = sorted(str(file) for file in pathlib.Path(__file__).parent.glob("experiments/*.py"))
+        files = sorted(str(file) for file in pathlib.Path("experiments").glob("*.py"))
         raise unknown("experiment file in --config", path, files)
-    found = runpy.run_path(path)
-    if "get_config" not in found:
-        raise InputError(f"{path} has no get_config(); wanted a file that defines it, as experiments/mf.py does")
-    return found["get_config"]()
+    return runpy.run_path(path)
 
 
 def _overrides(arguments: list[str]) -> dict[str, str]:
@@ -47,7 +68,7 @@ def _overrides(arguments: list[str]) -> dict[str, str]:
     while rest:
         name, equals, value = rest.pop(0).partition("=")
         if not name.lstrip("-").startswith("config."):
-            raise unknown("flag", name, [f"--{flag.name}" for flag in (CONFIG, WORKDIR)] + ["--config.FIELD"])
+            raise unknown("flag", name, [f"--{flag.name}" for flag in (CONFIG, WORKDIR, SAVE)] + ["--config.FIELD"])
         if not equals:
             if not rest:
                 raise InputError(f"{name} has no value; type {name}=VALUE")

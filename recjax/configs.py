@@ -13,7 +13,7 @@ class World:
     items: int = field(2000, least=1)
     groups: int = field(8, least=1)
     interactions: int = field(25, least=5)  # mean number a query
-    cross: float = field(0.01, least=0.0, below=1.0)  # share of interactions with another group
+    cross: float = field(0.01, least=0.0, below=1.0)  # probability that one draw is from another group
     taste: int = field(6, least=1)  # dimension of the taste inside a group
     focus: float = field(2.5, least=0.0)  # how strongly taste decides; 0: popularity alone
     seed: int = field(0, least=0)
@@ -37,8 +37,9 @@ class Model:
     name: str = "softmax_dnn"  # a member of recjax.models
     dimension: int = field(64, least=1)  # D
     history: int = field(50, least=1)  # L: how many items known before a query brings along
-    query_features: tuple[str, ...] = ("all",)  # names, or "all"; () is none
-    item_features: tuple[str, ...] = ("all",)
+    # Names of features, or: "side" (all side features), "recency" (since_last, where times are known), "all".
+    query_features: tuple[str, ...] = ("history", "recency", "side")
+    item_features: tuple[str, ...] = ("item", "side")
     hidden: tuple[int, ...] = field((256,), least=1)  # sizes of the hidden layers
     activation: str = "relu"  # a member of jax.nn
     dropout: float = field(0.0, least=0.0, below=1.0)  # share of each layer's inputs that a training step drops
@@ -77,6 +78,7 @@ class Penalties:
     """Weights of the members of recjax.penalties. A weight of 0 leaves the penalty out of the program."""
 
     gravity: float = field(0.0, knob=True, least=0.0)
+    corpus_gravity: float = field(0.0, knob=True, least=0.0)
     batch_gravity: float = field(0.0, knob=True, least=0.0)
     l2: float = field(0.0, knob=True, least=0.0)
 
@@ -84,12 +86,12 @@ class Penalties:
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
     name: str = "adam"  # a member of optax that takes a learning rate
-    learning_rate: float = field(2e-3, knob=True, above=0.0)
+    learning_rate: float = field(1e-3, knob=True, above=0.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Train:
-    epochs: float = field(15.0, above=0.0)  # at most; an epoch is as many examples as there are training interactions
+    epochs: float = field(12.0, above=0.0)  # at most; an epoch is as many examples as there are training interactions
     batch: int = field(512, least=1)  # B: examples a step, drawn with replacement
     block: int = field(100, least=1)  # steps a dispatch, and a line of metrics.jsonl
     evaluate: float = field(1.0, above=0.0)  # epochs between evaluations on validation; the best parameters are kept

@@ -24,13 +24,13 @@ class DivergedError(ArithmeticError):
         self.term = term
 
 
-def unknown(kind: str, given: str, valid: Iterable[str]) -> InputError:
-    """The error for a name that does not exist, with the nearest that do.
+def unknown(kind: str, given: str, valid: Iterable[str], among: Iterable[str] | None = None) -> InputError:
+    """The error for a name that does not exist, with the nearest of `among` (by default of `valid`).
 
     >>> str(unknown("loss", "sofmax", ["softmax", "logistic"]))
     "unknown loss 'sofmax'; did you mean 'softmax'? Valid: logistic, softmax"
     """
     names = sorted(valid)
-    near = difflib.get_close_matches(given, names, n=2, cutoff=0.5)
+    near = difflib.get_close_matches(given, sorted(among or names), n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return InputError(f"unknown {kind} {given!r}; {hint}Valid: {', '.join(names)}")

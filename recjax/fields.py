@@ -62,23 +62,27 @@ def override(config: Any, texts: Mapping[str, str]) -> Any:
         InputError: an unknown field (the nearest names are given), or text that is not of the field's type.
     """
     for name, text in texts.items():
+        flat = flatten(config)
+        if name not in flat:
+            raise unknown("config field", name, _beside(flat, name), among=flat)
         config = _replace(config, name.split("."), text, name)
     return config
 
 
+def _beside(flat: Mapping[str, Any], name: str) -> set[str]:
+    """The names one level below the longest part of `name` that is a group."""
+    group = name + "."
+    while group and not any(one.startswith(group) for one in flat):
+        group = group[:-1].rpartition(".")[0]
+        group += "." * bool(group)
+    return {group + one.removeprefix(group).split(".")[0] for one in flat if one.startswith(group)}
+
+
 def _replace(config: Any, path: list[str], text: str, name: str) -> Any:
-    types_ = typing.get_type_hints(type(config))
-    if path[0] not in types_:
-        before = name.split(".")[: -len(path)]
-        raise unknown("config field", name, (".".join([*before, one]) for one in types_))
     value = getattr(config, path[0])
-    if dataclasses.is_dataclass(value):
-        if len(path) == 1:
-            raise unknown("config field", name, (f"{name}.{one.name}" for one in dataclasses.fields(value)))
-        return dataclasses.replace(config, **{path[0]: _replace(value, path[1:], text, name)})
     if len(path) > 1:
-        raise InputError(f"config field {name!r} does not exist; {name.rsplit('.', len(path) - 1)[0]!r} has no fields")
-    return dataclasses.replace(config, **{path[0]: _parse(types_[path[0]], text, name)})
+        return dataclasses.replace(config, **{path[0]: _replace(value, path[1:], text, name)})
+    return dataclasses.replace(config, **{path[0]: _parse(typing.get_type_hints(type(config))[path[0]], text, name)})
 
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -92,6 +96,8 @@ def _parse(kind: Any, text: str, name: str) -> Any:
             parts = [part.strip() for part in text.strip("()[] ").split(",")]
             return tuple(_parse(typing.get_args(kind)[0], part, name) for part in parts if part)
         return kind(text)
+    except InputError:
+        raise  # of a part
     except (ValueError, KeyError):
         wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
         raise InputError(f"--config.{name}={text}: wanted {wanted}; type for example {_example(kind, name)}") from None
@@ -120,9 +126,13 @@ def check(config: Any, prefix: str = "") -> None:
         if kind is float and _is(value, kind) and not math.isfinite(value):
             raise InputError(f"config field {name!r} is {value!r}; wanted a finite number")
         if not _is(value, kind):
-            raise InputError(f"config field {name!r} is {value!r}; wanted {getattr(kind, '__name__', kind)}")
+            raise InputError(f"config field {name!r} is {value!r}; wanted {_call(kind)}")
         for part in value if isinstance(value, tuple) else (value,):
             _obey(name, part, one.metadata)
+
+
+def _call(kind: Any) -> str:
+    return str(kind) if typing.get_origin(kind) else kind.__name__
 
 
 def _obey(name: str, value: Any, rules: Mapping[str, Any]) -> None:
@@ -153,7 +163,7 @@ def members(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
         for name, value in vars(module).items()
         if isinstance(value, types.FunctionType)
         and not name.startswith("_")
-        and value.__module__.startswith(module.__name__)
+        and f"{value.__module__}.".startswith(f"{module.__name__}.")
     }
 
 
@@ -166,8 +176,11 @@ def resolve(kind: str, name: str, found: Mapping[str, Callable[..., Any]]) -> Ca
     if ":" in name:
         path, attribute = name.split(":", 1)
         try:
-            return getattr(importlib.import_module(path), attribute)
-        except (ImportError, AttributeError) as error:
+            value = getattr(importlib.import_module(path), attribute)
+            if not callable(value):
+                raise TypeError(f"it is {value!r}")
+            return value
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
             raise InputError(f"{kind} {name!r} was not found ({error}); wanted package.module:function") from error
     if name not in found:
         raise unknown(kind, name, found)

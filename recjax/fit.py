@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from recjax import batches, configs, evaluate, fields, reports, train
+from recjax import batches, configs, embed, evaluate, fields, reports, train
 from recjax.errors import DivergedError
 from recjax.types import Params, Split
 
@@ -67,7 +67,8 @@ def fit(
     knobs = {name: jnp.float32(value) for name, value in fields.knobs(config).items()}
     init_key, run_key = jax.random.split(jax.random.key(config.seed))
     data = batches.prepare(split.train, config.objective.positives)
-    state = train.init(init_key, parts, knobs, data)
+    init = clock.compile(lambda key: embed.init(key, parts.model), init_key)
+    state = train.init(init(init_key), parts, knobs, data)
     judgement = evaluate.prepare(split.validation, config.evaluate.batch)
     judge = clock.compile(evaluate.ranker(retriever, config.evaluate, config.model.history), state.params, judgement)
     advance = train.step(config, parts)

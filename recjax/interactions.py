@@ -65,13 +65,13 @@ def check(dataset: Dataset) -> None:
 def fingerprint(dataset: Dataset) -> str:
     """The first 16 hex digits of SHA-256 over interactions and features: equal data, equal fingerprint."""
     digest = hashlib.sha256()
-    parts = [*dataset.interactions]
-    for features in (dataset.queries, dataset.corpus):
-        parts += [part for name in sorted(features) for part in _arrays(features[name])]
-    for part in parts:
+    parts = list(zip(Interactions._fields, dataset.interactions, strict=True))
+    for side, features in (("query", dataset.queries), ("item", dataset.corpus)):
+        parts += [(f"{side} {name}", part) for name in sorted(features) for part in _arrays(features[name])]
+    for name, part in parts:
         if part is not None:
             array = np.ascontiguousarray(part)
-            digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
     return digest.hexdigest()[:16]
 
 

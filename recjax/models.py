@@ -56,14 +56,15 @@ def _tower(settings: configs.Model, features: Sequence[Feature], specs: dict[str
 
 
 def _query_features(settings: configs.Model, dataset: Dataset, specs: dict[str, Table]) -> list[Feature]:
-    own = ["history", "query"] + (["since_last", "example_age"] if dataset.interactions.time is not None else [])
+    timed = dataset.interactions.time is not None
+    own = ["history", "query"] + ["since_last", "example_age"] * timed
     chosen = _choose("query_features", settings.query_features, own, dataset.queries)
     return _features(settings, dataset, chosen, dataset.queries, specs)
 
 
 def _choose(field: str, names: Sequence[str], own: Sequence[str], given: Features) -> list[str]:
     side = [name for name in given if name not in ("query", "item")]
-    groups = {"side": side, "all": [*own, *side]}
+    groups = {"side": side, "recency": ["since_last"] if "since_last" in own else [], "all": [*own, *side]}
     chosen = [one for name in names for one in groups.get(name, [name])]
     for name in chosen:
         if name not in own and name not in side:

@@ -83,6 +83,6 @@ def _embed(key: Key, model, params, in_batch: bool, candidates: Candidates, batc
         return positives, items, where
     fresh = candidates.ids.reshape(-1)[len(own) if in_batch else 0 :]
     items = embed.items(key, model, params, _of(data, jnp.concatenate([own, fresh])))
-    positives = items[: len(own)].reshape(*shape, -1)
+    positives = items[: len(own)].reshape(*shape, items.shape[-1])
     others = items if in_batch else items[len(own) :]
-    return positives, others.reshape(*candidates.ids.shape, -1), candidates.where
+    return positives, others.reshape(*candidates.ids.shape, items.shape[-1]), candidates.where

@@ -8,7 +8,7 @@ from recjax.types import Batch, Data, Params, Penalty
 
 
 def gravity(weight: float | Array) -> Penalty:
-    """Weight · mean of <u, v>² over *all* pairs of a query and an item, exactly, for a model of two tables.
+    """Weight · mean of <u, v>² over *all* pairs of a query and an item, for a model of two tables.
 
     = weight <UᵀU / M, VᵀV / N>; every query and every item counts once. O((M + N) D²) a step.
     Source: Google's course on recommendation systems, matrix factorization exercise (its "gravity" term).
@@ -17,6 +17,20 @@ def gravity(weight: float | Array) -> Penalty:
     def apply(state, params: Params, queries, items, batch):
         u, v = params.tables["query"], params.tables["item"]
         return weight * jnp.sum(linalg.gramian(u) * linalg.gramian(v)), state
+
+    return Penalty(_nothing, apply)
+
+
+def corpus_gravity(weight: float | Array) -> Penalty:
+    """The weighted mean of <u, v>² over the pairs of a batch query and *any* item, for an item tower that is a table.
+
+    = weight <mean of u uᵀ over the batch, VᵀV / N>: every item counts once, queries count by how often they are seen.
+    O((B + N) D²) a step. The expectation of squared uniform negatives, without their noise.
+    Source: Krichene et al. 2019, equation 3, with other weights of the items.
+    """
+
+    def apply(state, params: Params, queries: Float[Array, "B D"], items, batch):
+        return weight * jnp.sum(linalg.gramian(queries) * linalg.gramian(params.tables["item"])), state
 
     return Penalty(_nothing, apply)
 

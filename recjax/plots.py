@@ -65,6 +65,25 @@ def scores(path: pathlib.Path, observed: np.ndarray, random: np.ndarray) -> None
     _save(figure, path)
 
 
+def bars(path: pathlib.Path, rows: Mapping[str, Mapping[str, Mapping[str, float]]], metrics: Sequence[str]) -> None:
+    """Means of a study's rows with their standard deviations, a panel a metric."""
+    figure, panels = plt.subplots(
+        1, len(metrics), figsize=(2.2 + 2.2 * len(metrics), 0.8 + 0.35 * len(rows)), sharey=True, layout="constrained"
+    )
+    names = list(rows)[::-1]
+    for panel, metric in zip(np.atleast_1d(panels), metrics, strict=True):
+        known = [name for name in names if metric in rows[name]]
+        panel.barh(
+            [names.index(name) for name in known],
+            [rows[name][metric]["mean"] for name in known],
+            xerr=[rows[name][metric]["sd"] for name in known],
+            color=[PALETTE(len(names) - 1 - names.index(name)) for name in known],
+        )
+        panel.set(title=metric, yticks=range(len(names)), yticklabels=names)
+        panel.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
 def _save(figure, path: pathlib.Path) -> None:
     figure.savefig(path, dpi=120)
     plt.close(figure)

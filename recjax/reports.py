@@ -23,19 +23,7 @@ def table(rows: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> str:
     | ----- | ------: | -----------------: |
     | model |   .0812 |                312 |
     """
-    cells = [["", *names]] + [[row, *(number(values.get(name)) for name in names)] for row, values in rows.items()]
-    width = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    rule = ["-" * width[0]] + ["-" * (size - 1) + ":" for size in width[1:]]
-    lines = [cells[0], rule, *cells[1:]]
-    return "\n".join(
-        "| "
-        + " | ".join(
-            cell.rjust(size) if column else cell.ljust(size)
-            for column, (cell, size) in enumerate(zip(line, width, strict=True))
-        )
-        + " |"
-        for line in lines
-    )
+    return _markdown({row: [number(values.get(name)) for name in names] for row, values in rows.items()}, names)
 
 
 def number(value: float | None) -> str:
@@ -49,3 +37,32 @@ def number(value: float | None) -> str:
     if abs(value) < 1:
         return f"{value:.4f}".replace("0.", ".", 1)
     return f"{value:.{max(0, 3 - len(str(int(abs(value)))) + 1)}f}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def summary(rows: Mapping[str, Mapping[str, Mapping[str, float]]], names: Sequence[str]) -> str:
+    """The Markdown table of a study: mean ± standard deviation over seeds.
+
+    >>> print(summary({"mf": {"ndcg@10": {"mean": 0.04, "sd": 0.0012}}}, ["ndcg@10"]))
+    |    |       ndcg@10 |
+    | -- | ------------: |
+    | mf | .0400 ± .0012 |
+    """
+    return _markdown(
+        {
+            row: [f"{number(found[one]['mean'])} ± {number(found[one]['sd'])}" if one in found else "" for one in names]
+            for row, found in rows.items()
+        },
+        names,
+    )
+
+
+def _markdown(rows: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
+    cells = [["", *names]] + [[row, *values] for row, values in rows.items()]
+    width = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    rule = ["-" * width[0]] + ["-" * (size - 1) + ":" for size in width[1:]]
+
+    def line(parts: Sequence[str]) -> str:
+        padded = [one.rjust(size) for one, size in zip(parts, width, strict=True)]
+        return "| " + " | ".join([parts[0].ljust(width[0]), *padded[1:]]) + " |"
+
+    return "\n".join(map(line, [cells[0], rule, *cells[1:]]))

@@ -25,6 +25,8 @@ def create(workdir: str | None, name: str) -> pathlib.Path:
             raise InputError(
                 f"--workdir={workdir} exists; wanted a folder that does not: name another, or remove it"
             ) from None
+        except OSError as error:
+            raise InputError(f"--workdir={workdir} cannot be made ({error}); name another") from None
         return path
     number = 1
     while True:
@@ -37,8 +39,8 @@ def create(workdir: str | None, name: str) -> pathlib.Path:
 
 
 def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
-    """Writes JSON so that the file is either absent, old or complete."""
-    _replace(path, lambda file: file.write((json.dumps(value, indent=2) + "\n").encode()))
+    """Writes JSON so that the file is absent, old or complete; a number that is not finite becomes null."""
+    _replace(path, lambda file: file.write((json.dumps(_finite(value), indent=2) + "\n").encode()))
 
 
 def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
@@ -49,17 +51,24 @@ def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
 def append_line(path: pathlib.Path, value: Mapping[str, Any]) -> None:
     """Adds a line of JSON. A number that is not finite becomes null: JSON has no word for it."""
     with path.open("a") as file:
-        file.write(json.dumps({name: _finite(one) for name, one in value.items()}) + "\n")
+        file.write(json.dumps(_finite(value)) + "\n")
 
 
 def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _replace(path: pathlib.Path, write) -> None:
     temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -15,7 +15,6 @@ from jaxtyping import Array
 from recjax import (
     batches,
     configs,
-    embed,
     fields,
     known,
     losses,
@@ -27,7 +26,7 @@ from recjax import (
     scores,
 )
 from recjax.errors import InputError
-from recjax.types import Data, Dataset, Key, Knobs, Model, Penalty, Sampler, State, Step
+from recjax.types import Data, Dataset, Key, Knobs, Model, Params, Penalty, Sampler, State, Step
 
 
 class Parts(NamedTuple):
@@ -53,11 +52,13 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
             f"objective.correction='all' shifts the positive's logit, which only the softmax allows; objective.loss is "
             f"{config.objective.loss!r}: type --config.objective.correction=negatives"
         )
-    if config.penalties.gravity and config.model.name != "mf":
-        raise InputError(
-            f"penalties.gravity is exact over two tables and model.name is {config.model.name!r}; "
-            f"type --config.penalties.batch_gravity={config.penalties.gravity}"
-        )
+    for name, setups in (("gravity", ("mf",)), ("corpus_gravity", ("mf", "softmax_dnn"))):
+        weight = getattr(config.penalties, name)
+        if weight and config.model.name not in setups:
+            raise InputError(
+                f"penalties.{name} reads whole tables, but model.name={config.model.name!r} has a net; "
+                f"type --config.penalties.{'corpus' if config.model.name == 'softmax_dnn' else 'batch'}_gravity={weight}"
+            )
     return Parts(
         fields.resolve("model", config.model.name, fields.members(models))(config.model, dataset),
         known.masked(sampler) if config.sampler.mask_known else sampler,
@@ -68,9 +69,8 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
     )
 
 
-def init(key: Key, parts: Parts, knobs: Knobs, data: Data) -> State:
-    """The state before the first step."""
-    params = embed.init(key, parts.model)
+def init(params: Params, parts: Parts, knobs: Knobs, data: Data) -> State:
+    """The state before the first step, from new parameters or given ones."""
     return State(
         jnp.zeros((), jnp.int32),
         params,
@@ -107,7 +107,7 @@ def step(config: configs.Config, parts: Parts) -> Step:
         optimizer = parts.optimizer(knobs["optimizer.learning_rate"])
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics = found.terms | {"gradient_norm": optax.global_norm(gradient)}
+        metrics = found.terms | {"gradient_norm": optax.tree.norm(gradient)}
         return State(state.step + 1, params, optimizer_state, found.sampler, found.penalty), metrics
 
     return advance

@@ -74,7 +74,7 @@ def test_tied_tables_are_one(tied, split):
 
 
 def test_side_vocabularies_beyond_the_buckets_are_hashed(split):
-    model = build("two_tower", split.train, buckets=20)
+    model = build("two_tower", split.train, buckets=20, query_features=("all",))
     assert {name: spec.buckets for name, spec in model.specs.items()} == {
         "item": 0, "query": 0, "country": 0, "age": 0, "device": 0, "language": 0, "topics": 0, "publisher": 20,
     }  # fmt: skip

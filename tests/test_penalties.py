@@ -21,11 +21,13 @@ def dense(name, weight, params=PARAMS, queries=QUERIES, items=ITEMS):
         return weight * jnp.mean((params.tables["query"] @ params.tables["item"].T) ** 2)
     if name == "l2":
         return weight * sum(jnp.mean(jnp.sum(rows**2, -1)) for rows in params.tables.values())
+    if name == "corpus_gravity":
+        return weight * jnp.mean((queries @ params.tables["item"].T) ** 2)
     rows = items.reshape(-1, 4)[jnp.array([0, 1, 2, 4, 5])]  # all but the padded positive
     return weight * jnp.mean((queries @ rows.T) ** 2)
 
 
-@pytest.fixture(params=["gravity", "batch_gravity", "l2"])
+@pytest.fixture(params=["gravity", "corpus_gravity", "batch_gravity", "l2"])
 def name(request):
     return request.param
 

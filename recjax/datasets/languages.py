@@ -14,6 +14,7 @@ from recjax.interactions import arrange, pad
 from recjax.types import Dataset, Groups
 
 DAY = 86_400
+SMALLEST = 20  # items in a group
 
 
 class Truth(NamedTuple):
@@ -26,7 +27,7 @@ class Truth(NamedTuple):
 
 def languages(settings: configs.Data) -> Dataset:
     """The world as a data set; `world` gives its truth too."""
-    return world(settings.world)[0]
+    return world(settings.world)[0]._replace(repeats=settings.repeats)
 
 
 def world(settings: configs.World) -> tuple[Dataset, Truth]:
@@ -41,12 +42,7 @@ def world(settings: configs.World) -> tuple[Dataset, Truth]:
     rng = np.random.default_rng(settings.seed)
     query_group = _zipf_groups(settings.queries, settings.groups)
     item_group = _zipf_groups(settings.items, settings.groups)
-    smallest = int(np.min(np.bincount(item_group, minlength=settings.groups)))
-    if smallest < 20 or np.min(np.bincount(query_group, minlength=settings.groups)) < 1:
-        raise InputError(
-            f"data.world: {settings.items} items in {settings.groups} groups leave {smallest} in the smallest; "
-            f"wanted at least 20: type --config.data.world.groups={max(1, settings.groups // 2)}"
-        )
+    _check(settings)
     rng.shuffle(query_group)
     rng.shuffle(item_group)
     query_taste, item_taste = _unit(rng, settings.queries, settings.taste), _unit(rng, settings.items, settings.taste)
@@ -83,6 +79,24 @@ def world(settings: configs.World) -> tuple[Dataset, Truth]:
     return Dataset(found, queries, corpus, vocabularies, Groups(query_group, item_group), False), truth
 
 
+def _check(settings: configs.World) -> None:
+    def smallest(count: int, groups: int) -> int:
+        return int(np.min(np.bincount(_zipf_groups(count, groups), minlength=groups)))
+
+    def fits(groups: int) -> bool:
+        return smallest(settings.items, groups) >= SMALLEST and smallest(settings.queries, groups) >= 1
+
+    if fits(settings.groups):
+        return
+    queries, items = smallest(settings.queries, settings.groups), smallest(settings.items, settings.groups)
+    less = next((groups for groups in range(settings.groups - 1, 0, -1) if fits(groups)), None)
+    raise InputError(
+        f"data.world: {settings.queries} queries and {settings.items} items in {settings.groups} groups leave "
+        f"{queries} and {items} in the smallest; wanted at least 1 and {SMALLEST}: type --config.data.world."
+        + (f"groups={less}" if less else f"items={SMALLEST * 2 * settings.groups}")
+    )
+
+
 def _zipf_groups(count: int, groups: int) -> np.ndarray:
     """Group numbers of `count` members, group g having a share ~ 1 / (g + 1)."""
     bounds = np.cumsum(1.0 / np.arange(1, groups + 1))
@@ -110,13 +124,12 @@ def _noisy(rng: np.random.Generator, label: np.ndarray, size: int, right: float)
 def _interact(rng, settings: configs.World, query_group, item_group, truth: Truth) -> tuple[np.ndarray, np.ndarray]:
     """Draws each query's items without replacement: the first arrivals of exponential clocks with these rates."""
     own = query_group[:, None] == item_group[None, :]
-    taste = (settings.focus * truth.query_taste @ truth.item_taste.T).astype(np.float32)
-    popularity = truth.popularity.astype(np.float32)
-    inside = np.where(own, popularity * np.exp(taste), 0.0)
-    outside = np.where(own, 0.0, popularity)
+    taste = settings.focus * (truth.query_taste @ truth.item_taste.T - 1.0)  # at most 0
+    inside = np.where(own, truth.popularity * np.exp(taste), 0.0)
+    outside = np.where(own, 0.0, truth.popularity)
     cross = settings.cross / np.maximum(outside.sum(1, keepdims=True), 1e-30)
     probability = (1.0 - settings.cross) * inside / inside.sum(1, keepdims=True) + cross * outside
-    key = probability / rng.standard_exponential(probability.shape, np.float32)
+    key = probability / rng.standard_exponential(probability.shape)
     smallest = np.bincount(item_group)[query_group] // 2
     length = np.clip(rng.geometric(1.0 / max(1, settings.interactions - 4), settings.queries) + 4, 5, smallest)
     longest = int(length.max())

@@ -20,6 +20,12 @@ from recjax.types import Dataset
 _AGES = {1: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
 
 
+def _age(code: str) -> str:
+    if int(code) not in _AGES:
+        raise ValueError(f"age code {code}; wanted one of {', '.join(map(str, _AGES))}")
+    return _AGES[int(code)]
+
+
 def movielens_1m(settings: configs.Data) -> Dataset:
     """6,040 queries, the 3,706 items that anyone rated, 1,000,209 ratings; every rating is a positive.
 
@@ -27,7 +33,7 @@ def movielens_1m(settings: configs.Data) -> Dataset:
     """
     folder = _folder(settings, "ml-1m", ("ratings.dat", "users.dat", "movies.dat"))
     ratings = _ratings(folder / "ratings.dat", b"::")
-    users = _rows(folder / "users.dat", "::", 5, lambda row: (int(row[0]), row[1], _AGES[int(row[2])], row[3], row[4]))
+    users = _rows(folder / "users.dat", "::", 5, lambda row: (int(row[0]), row[1], _age(row[2]), row[3], row[4]))
     movies = _rows(folder / "movies.dat", "::", 3, lambda row: (int(row[0]), _year(row[1]), row[2].split("|")))
     return _assemble(settings, ratings, folder / "ratings.dat", users, movies)
 
@@ -66,36 +72,37 @@ def _folder(settings: configs.Data, name: str, files: Sequence[str]) -> pathlib.
 def _ratings(path: pathlib.Path, separator: bytes) -> np.ndarray:
     """[E 4] of query, item, rating, time, raw."""
     text = path.read_bytes()
+    if not text.strip():
+        raise InputError(f"{path} has no ratings; wanted at least one line")
     try:
         found = np.loadtxt(io.BytesIO(text.replace(separator, b"\t")), np.int64, delimiter="\t", comments=None, ndmin=2)
-        right = found.shape[1] == 4 and len(found) == len(text.splitlines())
+        right = found.shape[1] == 4 and len(found) == len(text.splitlines()) and found.min() >= 0
     except ValueError:
         right = False
-    if not right or not len(found):
+    if not right:
         number = r"\d{1,18}"
         line = re.compile(separator.join([number.encode()] * 4) + rb"\Z")
         for row, one in enumerate(text.splitlines(), 1):
             if not line.match(one):
                 wanted = separator.decode().join(["query", "item", "rating", "time"]).replace("\t", "<tab>")
                 raise InputError(f"{path}:{row}: {one[:80]!r} is malformed; wanted {wanted} in whole numbers")
-        raise InputError(f"{path} has no ratings; wanted at least one line")
+        raise InputError(f"{path} holds numbers that are too large; wanted whole numbers of at most 18 digits")
     return found
 
 
 def _rows(path: pathlib.Path, separator: str, columns: int, read: Callable) -> list:
     """A small file, row by row; errors name the line."""
     found = []
-    for number, line in enumerate(path.read_text("latin-1").splitlines(), 1):
+    for number, line in enumerate(path.read_text("latin-1").rstrip("\n").split("\n"), 1):
         row = line.split(separator)
         try:
             if len(row) != columns:
                 raise ValueError(f"it has {len(row)} columns")
             found.append(read(row))
         except (ValueError, KeyError) as error:
-            if line.strip():
-                raise InputError(
-                    f"{path}:{number}: {line[:80]!r} is malformed ({error}); wanted {columns} columns"
-                ) from None
+            raise InputError(
+                f"{path}:{number}: {line[:80]!r} is malformed ({error}); wanted {columns} columns"
+            ) from None
     return found
 
 

@@ -1,0 +1,91 @@
+"""A study: several configs, several seeds each, one table of means and spreads."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from recjax import configs, experiment, reports, runs
+
+Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]  # arm -> metric -> mean, sd, values
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What an experiment file's `get_study` gives.
+
+    Attributes:
+        arms: a config for each row of the table.
+        seeds: every arm is run with each.
+        columns: the metrics of the table.
+        draw: writes the picture of the rows to a path.
+    """
+
+    arms: Mapping[str, configs.Config]
+    seeds: tuple[int, ...]
+    columns: tuple[str, ...]
+    draw: Callable[[pathlib.Path, Rows], None]
+
+
+def run(
+    study: Study, name: str, command: str, workdir: str | None, save: str | None, echo: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Runs every arm with every seed, and writes the table as study.json and the picture as study.png.
+
+    Args:
+        command: that the result names, so that a reader can repeat it.
+        workdir: the folder of the study and of its runs; by default the next free runs/NAME-1, -2, …
+        save: where the two files are to be copied, without their endings: results/folding.
+
+    Raises:
+        InputError: before anything is run.
+        DivergedError: a run diverged; the finished ones keep their folders.
+    """
+    for config in study.arms.values():
+        experiment.prepare(config)
+    folder = runs.create(workdir, name)
+    outcomes = {
+        arm: [
+            experiment.run(
+                dataclasses.replace(config, seed=seed),
+                f"{name}: {arm}",
+                str(folder / f"{arm.replace(' ', '-')}-{seed}"),
+                echo,
+            ).result
+            for seed in study.seeds
+        ]
+        for arm, config in study.arms.items()
+    }
+    first = next(iter(outcomes.values()))
+    rows = {arm: _summary([result["metrics"] for result in results]) for arm, results in outcomes.items()}
+    rows |= {one: _summary([result["baselines"][one] for result in first]) for one in first[0]["baselines"]}
+    timing = {arm: _summary([result["timing"] for result in results]) for arm, results in outcomes.items()}
+    found = {
+        "command": command,
+        "seeds": list(study.seeds),
+        "data": first[0]["data"],
+        "environment": first[0]["environment"],
+        "columns": list(study.columns),
+        "rows": rows,
+        "timing": timing,
+        "configs": {arm: results[0]["config"] for arm, results in outcomes.items()},
+    }
+    for place in [folder / "study"] + ([pathlib.Path(save)] if save else []):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        runs.write_json(place.with_suffix(".json"), found)
+        study.draw(place.with_suffix(".png"), rows)
+    echo(reports.summary(rows, study.columns))
+    return found
+
+
+def _summary(results: list[dict[str, float]]) -> dict[str, dict[str, Any]]:
+    """Mean, standard deviation (of a sample) and values of each metric that every seed has."""
+    found = {}
+    for metric in results[0]:
+        values = [result[metric] for result in results if metric in result]
+        if len(values) == len(results):
+            sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+            found[metric] = {"mean": float(np.mean(values)), "sd": sd, "values": values}
+    return found

@@ -1,0 +1,172 @@
+"""The evaluator against plain numpy, whatever the tiles."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from recjax import configs, evaluate, scores, splits
+from recjax.errors import InputError
+
+SETTINGS = configs.Evaluate(k=(5, 10), batch=50, pairs=64, rank=4)
+RNG = np.random.default_rng(0)
+QUERIES, ITEMS = RNG.normal(size=(120, 4)).astype(np.float32), RNG.normal(size=(120, 4)).astype(np.float32)
+FIXED = evaluate.Retriever(lambda params, features: params[0][features["query"]], lambda params, data: params[1])
+PARAMS = (jnp.asarray(QUERIES), jnp.asarray(ITEMS))
+
+
+def judged(held, settings=SETTINGS, retriever=FIXED, params=PARAMS):
+    judge = jax.jit(evaluate.ranker(retriever, settings, 6))
+    return evaluate.rank(judge, params, evaluate.prepare(held, settings.batch))
+
+
+def by_hand(held, k):
+    """Ranked lists, recall and NDCG in plain numpy; which query, which list."""
+    lists, recall, ndcg = {}, [], []
+    for query in np.unique(held.relevant.query):
+        values = ITEMS @ QUERIES[query]
+        if not held.known.repeats:
+            values[held.known.interactions.item[held.known.interactions.query == query]] = -np.inf
+        order = [int(one) for one in np.argsort(-values, kind="stable")[:k] if values[one] > -np.inf]
+        relevant = set(held.relevant.item[held.relevant.query == query].tolist())
+        gains = [1 / np.log2(2 + rank) for rank, one in enumerate(order) if one in relevant]
+        ideal = sum(1 / np.log2(2 + rank) for rank in range(min(k, len(relevant))))
+        lists[int(query)] = order
+        recall.append(len(gains) / len(relevant))
+        ndcg.append(sum(gains) / ideal)
+    return lists, np.mean(recall), np.mean(ndcg)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+@pytest.mark.parametrize("kind", ["last_out", "share_out", "repeats"])
+def test_metrics_equal_plain_numpy(part, kind, dataset, config):
+    dataset = dataset._replace(repeats=kind == "repeats")
+    split = (splits.share_out if kind == "share_out" else splits.last_out)(dataset, config.data)
+    held = getattr(split, part)
+    ranking = judged(held)
+    found = evaluate.means(ranking, held.known, SETTINGS)
+    for k in (5, 10):
+        lists, recall, ndcg = by_hand(held, k)
+        np.testing.assert_array_equal(ranking.query, list(lists))
+        np.testing.assert_array_equal(ranking.ids[:, :k], list(lists.values()))
+        np.testing.assert_allclose((found[f"recall@{k}"], found[f"ndcg@{k}"]), (recall, ndcg), rtol=1e-6)
+        flat = np.concatenate(list(lists.values()))
+        assert found[f"coverage@{k}"] == len(set(flat.tolist())) / 120
+        count = np.bincount(held.known.interactions.item, minlength=120)
+        assert found[f"mean_popularity@{k}"] == np.mean(count[flat])
+        cross = [dataset.groups.item[item] != dataset.groups.query[query] for query in lists for item in lists[query]]
+        np.testing.assert_allclose(found[f"cross_group_share@{k}"], np.mean(cross), rtol=1e-12)
+
+
+@pytest.mark.parametrize("changes", [{"batch": 1}, {"batch": 7}, {"batch": 500}, {"block": 13}, {"block": 1}])
+def test_ranks_do_not_depend_on_tiles_or_blocks(changes, split):
+    one, other = judged(split.test), judged(split.test, dataclasses.replace(SETTINGS, **changes))
+    np.testing.assert_array_equal(one.ids, other.ids)
+    np.testing.assert_array_equal(one.query, other.query)
+    for name, value in one.metrics.items():
+        np.testing.assert_array_equal(value, other.metrics[name])
+
+
+@pytest.mark.parametrize("batch", [16, 50])
+def test_a_subset_of_queries_gets_the_same_numbers_to_the_bit(batch, split):
+    settings = dataclasses.replace(SETTINGS, batch=batch)
+    whole = judged(split.test, settings)
+    keep = split.test.relevant.query % 3 == 1
+    some = split.test._replace(relevant=type(split.test.relevant)(*(one[keep] for one in split.test.relevant)))
+    part = judged(some, settings)
+    rows = np.isin(whole.query, part.query)
+    np.testing.assert_array_equal(np.asarray(whole.queries)[rows], np.asarray(part.queries))
+    np.testing.assert_array_equal(whole.ids[rows], part.ids)
+
+
+def test_the_evaluation_knows_what_the_split_says(split):
+    """At test the history begins with the validation item, which the validation judgement does not know."""
+    seen = {}
+
+    def look(params, features):
+        seen["history"], seen["now"] = features["history"].ids[:, 0], features["since_last"]
+        return jnp.zeros((features["query"].shape[0], 1))
+
+    for part in ("validation", "test"):
+        held = getattr(split, part)
+        retriever = evaluate.Retriever(
+            lambda params, features: jnp.stack([features["history"].ids[:, 0], features["since_last"]], -1),
+            lambda params, data: jnp.zeros((120, 2)),
+        )
+        found = np.asarray(judged(held, retriever=retriever).queries)
+        for query, history, since in zip(np.unique(held.relevant.query), *found.T, strict=True):
+            mine = held.known.interactions.query == query
+            assert history == held.known.interactions.item[mine][-1]
+            gap = held.relevant.time[held.relevant.query == query][0] - held.known.interactions.time[mine][-1]
+            np.testing.assert_allclose(since, np.log1p(gap / 86_400), rtol=1e-5)
+    last = split.validation.relevant
+    np.testing.assert_array_equal(found[:, 0], last.item[np.isin(last.query, np.unique(split.test.relevant.query))])
+
+
+def test_popularity_ranks_by_the_known_count(split):
+    held = split.test
+    ranking = judged(held, retriever=evaluate.popularity(), params=())
+    count = np.bincount(held.known.interactions.item, minlength=120).astype(float)
+    for query, ids in zip(ranking.query, ranking.ids, strict=True):
+        mine = count.copy()
+        mine[held.known.interactions.item[held.known.interactions.query == query]] = -1
+        np.testing.assert_array_equal(ids, np.argsort(-mine, kind="stable")[:10])
+
+
+def test_random_ranks_every_item_alike(split):
+    """1,200 draws of 120 items: the count of an item has sd 3.0; a bound of 8 sd leaves room for shared items."""
+    ranking = judged(split.test, retriever=evaluate.random(), params=jax.random.key(0))
+    count = np.bincount(ranking.ids.reshape(-1), minlength=120)
+    assert count.max() < ranking.ids.size / 120 + 8 * 3.2
+    other = judged(split.test, retriever=evaluate.random(), params=jax.random.key(1))
+    assert np.mean(other.ids == ranking.ids) < 0.1
+
+
+@pytest.mark.parametrize("place", ["query", "item"])
+def test_a_number_that_is_not_finite_is_told(place, split):
+    broken = (
+        (PARAMS[0].at[3, 1].set(jnp.nan), PARAMS[1])
+        if place == "query"
+        else (PARAMS[0], PARAMS[1].at[3, 1].set(jnp.inf))
+    )
+    assert judged(split.test, params=broken) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"k": (10, 121)}, r"evaluate.k is \(10, 121\) and the corpus has 120 items; wanted cut-offs from 1 to 120"),
+        ({"k": ()}, "wanted cut-offs from 1 to 120: type for example --config.evaluate.k=10"),
+        ({"select": "ndgc@10"}, "unknown metric in evaluate.select 'ndgc@10'; did you mean 'ndcg@10'"),
+        ({"select": "ndcg@20"}, "Valid: .*ndcg@10.*ndcg@5"),
+    ],
+)
+def test_settings_that_no_evaluation_can_use_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        evaluate.check(dataclasses.replace(SETTINGS, **changes), 120)
+
+
+def test_pairs_and_folding_measures(split):
+    ranking = judged(split.test)
+    known = split.test.known
+    pairs = evaluate.pair_scores(ranking, known, scores.dot, 64)
+    rows, items = pairs.observed_pairs
+    np.testing.assert_allclose(
+        pairs.observed, np.sum(QUERIES[ranking.query[rows]] * ITEMS[items], -1), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        pairs.random, QUERIES[ranking.query[pairs.queries]] @ ITEMS[pairs.items].T, rtol=1e-4, atol=1e-5
+    )
+    met = set(zip(known.interactions.query.tolist(), known.interactions.item.tolist(), strict=True))
+    assert {(int(ranking.query[row]), int(item)) for row, item in zip(rows, items, strict=True)} <= met
+    factors = (np.ones((120, 1), np.float32), np.ones((120, 1), np.float32))
+    found, refused = evaluate.folds(pairs._replace(observed=pairs.observed + 3), ranking, known, factors)
+    assert refused == {}
+    wanted = np.mean(np.maximum(0, pairs.random / np.mean(pairs.observed + 3) - 1))
+    np.testing.assert_allclose(found["folding_excess"], wanted, rtol=1e-6)
+    found, refused = evaluate.folds(pairs._replace(observed=pairs.observed * 0 - 1), ranking, known, factors)
+    assert "folding_excess" not in found
+    assert "mean score of observed pairs is -1" in refused["folding_excess"]
+    assert {"random_score_q50", "random_score_q90", "random_score_q99", "cross_group_auc"} == set(found)

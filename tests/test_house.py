@@ -1,0 +1,96 @@
+"""The rules of the house that a machine can check."""
+
+import ast
+import json
+import pathlib
+import re
+
+import pytest
+
+from recjax import reports
+
+ROOT = pathlib.Path(__file__).parents[1]
+FLOORS = [
+    {"errors"},
+    {"types", "fields"},
+    {"configs", "linalg", "tables", "runs", "interactions", "reports", "plots"},
+    {
+        "towers",
+        "embed",
+        "samplers",
+        "known",
+        "scores",
+        "logits",
+        "losses",
+        "penalties",
+        "metrics",
+        "batches",
+        "folding",
+    },
+    {"datasets", "splits", "retrieval", "models", "objectives", "optimizers"},
+    {"train", "evaluate"},
+    {"fit"},
+    {"experiment"},
+    {"study"},
+]
+FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+FILES = sorted((ROOT / "recjax").rglob("*.py"))
+ABBREVIATED = re.compile(r"(utils?|helpers?|manager|base|common|misc)$")
+
+
+def room(path):
+    return path.relative_to(ROOT / "recjax").with_suffix("").parts[0]
+
+
+def imports(path):
+    """The rooms of recjax that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "recjax":
+            rest = node.module.split(".")[1:]
+            found |= {rest[0]} if rest else {one.name for one in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {one.name.split(".")[1] for one in node.names if one.name.startswith("recjax.")}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_file_imports_only_from_floors_below(path):
+    if room(path) == "__init__":
+        assert imports(path) == set()
+        return
+    for one in imports(path) - ({"datasets"} if room(path) == "datasets" else set()):
+        assert FLOOR[one] < FLOOR[room(path)], f"{path.name} on floor {FLOOR[room(path)]} imports {one} of {FLOOR[one]}"
+
+
+def test_every_file_has_a_floor_and_a_name_that_says_what_it_is():
+    assert {room(path) for path in FILES} - {"__init__"} == set(FLOOR)
+    assert not [path for path in FILES if ABBREVIATED.search(path.stem)]
+
+
+@pytest.mark.parametrize("path", [*FILES, ROOT / "launch.py"], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_file_is_one_idea_long(path):
+    assert len(path.read_text().splitlines()) <= 250
+
+
+def test_launching_imports_no_jax_until_a_run_starts():
+    for path in [ROOT / "launch.py", *(ROOT / "recjax" / f"{name}.py" for name in ("errors", "fields", "configs"))]:
+        top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {one.name for node in top if isinstance(node, ast.Import) for one in node.names}
+        names |= {node.module for node in top if isinstance(node, ast.ImportFrom)}
+        assert not {name for name in names if name.split(".")[0] in ("jax", "flax", "optax", "numpy", "jaxtyping")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda path: path.name)
+def test_an_experiment_opens_with_its_claim(path):
+    words = ast.get_docstring(ast.parse(path.read_text()))
+    assert re.search(r"^Source: .*^Claim: .*^Run: .*^Expect: ", words, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.json")), ids=lambda path: path.name)
+def test_the_readme_shows_what_the_results_say(path):
+    """Each committed result names its command and holds the table that the README shows."""
+    result = json.loads(path.read_text())
+    readme = (ROOT / "README.md").read_text()
+    assert result["command"] in readme
+    assert reports.summary(result["rows"], result["columns"]) in readme

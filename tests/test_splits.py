@@ -1,0 +1,179 @@
+"""Splits: what is held out, what is known then, and that nothing is lost."""
+
+import math
+
+import numpy as np
+import pytest
+
+from recjax import configs, fields, interactions, splits
+from recjax.errors import InputError
+from recjax.types import Dataset
+
+FAMILY = fields.members(splits)
+SETTINGS = configs.Data(share=0.25)
+
+
+def build(query, time, repeats=True):
+    """A data set of these rows; the weight of an interaction is its row in the file."""
+    query = np.asarray(query)
+    row = np.arange(len(query))
+    found = interactions.arrange(query, row % 7, row, None if time is None else np.asarray(time), repeats=repeats)
+    count = int(query.max()) + 1
+    vocabularies = {"query": np.arange(count), "item": np.arange(7)}
+    return Dataset(found, {"query": np.arange(count)}, {"item": np.arange(7)}, vocabularies, None, repeats)
+
+
+def random(seed=0, queries=40):
+    rng = np.random.default_rng(seed)
+    query = rng.permutation(np.repeat(np.arange(queries), np.arange(queries)))
+    return build(query, rng.integers(0, 9, len(query)))
+
+
+def rows(part):
+    return part.weight.tolist()
+
+
+def all_rows(split):
+    return {
+        "train": rows(split.train.interactions),
+        "validation": rows(split.validation.relevant),
+        "test": rows(split.test.relevant),
+        "known at validation": rows(split.validation.known.interactions),
+        "known at test": rows(split.test.known.interactions),
+    }
+
+
+def test_last_out_holds_out_the_last_in_time_and_row():
+    #         row  0  1  2  3  4  5  6  7  8  9
+    dataset = build([0, 1, 0, 2, 0, 1, 0, 2, 2, 3], [5, 1, 9, 4, 9, 2, 1, 4, 4, 0])
+    found = all_rows(splits.last_out(dataset, SETTINGS))
+    assert found == {
+        "train": [6, 0, 1, 5, 3, 9],  # query 1 has 2 interactions, query 3 has 1
+        "validation": [2, 7],
+        "test": [4, 8],
+        "known at validation": [6, 0, 1, 5, 3, 9],
+        "known at test": [6, 0, 2, 1, 5, 3, 7, 9],
+    }
+
+
+@pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 0), (3, 1), (4, 1), (30, 1)])
+def test_last_out_holds_out_one_of_a_query_with_3(count, held):
+    dataset = build([0] * 3 + [1] * count, np.arange(3 + count))
+    split = splits.last_out(dataset, SETTINGS)
+    assert [np.sum(part.query == 1) for part in (split.train.interactions, split.validation.relevant)] == [
+        count - 2 * held,
+        held,
+    ]
+    assert np.sum(split.test.relevant.query == 1) == held
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.4, 0.49])
+def test_share_out_gives_the_floor_of_the_share(share):
+    split = splits.share_out(random(), configs.Data(share=share))
+    floor = [math.floor(share * count) for count in range(40)]
+    assert np.bincount(split.test.relevant.query, minlength=40).tolist() == floor
+    assert np.bincount(split.validation.relevant.query, minlength=40).tolist() == floor
+
+
+def test_share_out_draws_every_interaction_alike():
+    found = splits.share_out(build(np.repeat(np.arange(4000), 4), None), configs.Data(share=0.25))
+    for part in (found.train.interactions, found.validation.relevant, found.test.relevant):
+        chance = len(part.query) / 16_000
+        counts = np.bincount(part.weight % 4, minlength=4)
+        # Each count is Binomial(4000, chance): 12 bounds of 5 deviations fail by chance with probability 7e-6.
+        assert np.abs(counts - 4000 * chance).max() < 5 * math.sqrt(4000 * chance * (1 - chance))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_share_out_is_fixed_by_its_seed(seed):
+    settings = configs.Data(share=0.25, seed=seed)
+    np.random.seed(0)  # noqa: NPY002  the global state is no part of it
+    first = all_rows(splits.share_out(random(), settings))
+    np.random.seed(1)  # noqa: NPY002
+    assert all_rows(splits.share_out(random(), settings)) == first
+    assert all_rows(splits.share_out(random(), configs.Data(share=0.25, seed=seed + 1))) != first
+
+
+def test_share_out_forgets_times():
+    split = splits.share_out(random(), SETTINGS)
+    parts = [split.train, split.validation.known, split.test.known]
+    assert [part.interactions.time for part in parts] == [None] * 3
+    assert (split.validation.relevant.time, split.test.relevant.time) == (None, None)
+
+
+def test_share_out_needs_no_times():
+    dataset = random()
+    timeless = dataset._replace(interactions=dataset.interactions._replace(time=None))
+    assert all_rows(splits.share_out(timeless, SETTINGS)) == all_rows(splits.share_out(dataset, SETTINGS))
+
+
+def test_last_out_keeps_times():
+    dataset = random()
+    split = splits.last_out(dataset, SETTINGS)
+    time = dict(zip(dataset.interactions.weight.tolist(), dataset.interactions.time.tolist(), strict=True))
+    for part in (split.train.interactions, split.validation.relevant, split.test.relevant):
+        assert part.time.tolist() == [time[row] for row in rows(part)]
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_nothing_is_lost_and_nothing_twice(name):
+    dataset = random()
+    found = all_rows(FAMILY[name](dataset, SETTINGS))
+    assert sorted(found["train"] + found["validation"] + found["test"]) == list(range(len(dataset.interactions.query)))
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_what_is_known_at_test_includes_validation(name):
+    found = all_rows(FAMILY[name](random(), SETTINGS))
+    assert found["known at validation"] == found["train"]
+    assert sorted(found["known at test"]) == sorted(found["train"] + found["validation"])
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_every_part_keeps_the_order(name):
+    dataset = random()
+    place = {row: index for index, row in enumerate(rows(dataset.interactions))}
+    for part in all_rows(FAMILY[name](dataset, SETTINGS)).values():
+        assert part == sorted(part, key=place.__getitem__)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_everything_but_the_interactions_stays(name):
+    dataset = random()
+    split = FAMILY[name](dataset, SETTINGS)
+    for part in (split.train, split.validation.known, split.test.known):
+        assert all(one is other for one, other in zip(part[1:], dataset[1:], strict=True))
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_the_data_set_is_left_as_it_was(name):
+    dataset = random()
+    FAMILY[name](dataset, SETTINGS)
+    assert interactions.fingerprint(dataset) == interactions.fingerprint(random())
+
+
+def message(name, dataset, settings):
+    with pytest.raises(InputError) as caught:
+        FAMILY[name](dataset, settings)
+    return str(caught.value)
+
+
+def test_last_out_without_times_is_refused():
+    found = message("last_out", build([0, 0, 0], None), SETTINGS)
+    wanted = "data.split='last_out' needs times and this data set has none; type --config.data.split=share_out"
+    assert found == wanted
+
+
+@pytest.mark.parametrize(("name", "count"), [("last_out", 2), ("share_out", 3)])
+def test_an_empty_split_is_refused(name, count):
+    found = message(name, build(np.repeat(np.arange(5), count), np.arange(5 * count)), SETTINGS)
+    assert found == (
+        f"the validation split is empty: {5 * count} interactions of 5 queries leave none to hold out; "
+        "wanted queries with more of them"
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 0.5, 1.0, math.nan])
+def test_a_share_outside_0_and_a_half_is_refused(share):
+    found = message("share_out", random(), configs.Data(share=share))
+    assert found == f"data.share is {share}; wanted a share between 0 and 0.5: type --config.data.share=0.1"

@@ -1,0 +1,146 @@
+"""A run is a pure function of its seed, however it is cut, mapped or compiled."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from recjax import batches, configs, embed, fields, train
+from recjax.errors import InputError
+
+SETUPS = ["mf", "softmax_dnn", "two_tower"]
+
+
+def knobs(config, **changes):
+    return {name: jnp.float32(changes.get(name, value)) for name, value in fields.knobs(config).items()}
+
+
+def build(config, split, **changes):
+    """`changes` by dotted name, as text."""
+    config = fields.override(config, {name.replace("__", "."): value for name, value in changes.items()})
+    parts = train.parts(config, split.train)
+    data = batches.prepare(split.train, config.objective.positives)
+    params = jax.jit(lambda key: embed.init(key, parts.model))(jax.random.key(0))
+    return config, train.step(config, parts), train.init(params, parts, knobs(config), data), data
+
+
+def same(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_a_block_of_steps_equals_the_steps_to_the_bit(name, config, split):
+    config, advance, state, data = build(config, split, model__name=name, sampler__name="uniform")
+    key, values = jax.random.key(7), knobs(config)
+    whole, metrics = jax.jit(train.block(advance, 4))(values, key, state, data)
+    halves = jax.jit(train.block(advance, 2))
+    halfway, first = halves(values, key, state, data)
+    end, second = halves(values, key, halfway, data)
+    same(whole, end)
+    same(metrics, jax.tree.map(lambda *parts: jnp.concatenate(parts), first, second))
+    assert int(whole.step) == 4
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_the_loss_falls(name, config, split):
+    config, advance, state, data = build(config, split, model__name=name)
+    _, metrics = jax.jit(train.block(advance, 60))(
+        knobs(config, **{"optimizer.learning_rate": 0.03}), jax.random.key(1), state, data
+    )
+    assert metrics["loss"][-10:].mean() < 0.9 * metrics["loss"][:10].mean()
+
+
+@pytest.mark.parametrize("loss", ["softmax", "logistic", "squared", "bpr", "hinge"])
+@pytest.mark.parametrize("sampler", ["none", "full", "uniform", "popularity", "log_uniform", "in_batch", "mixed"])
+def test_every_loss_trains_with_every_sampler(loss, sampler, config, split):
+    config, advance, state, data = build(
+        config, split, objective__loss=loss, sampler__name=sampler, sampler__mask_known="true", objective__positives="2"
+    )
+    state, metrics = jax.jit(train.block(advance, 2))(knobs(config), jax.random.key(1), state, data)
+    chex.assert_tree_all_finite((state.params, metrics))
+
+
+def test_without_times_the_setups_train_too(config, timeless):
+    for name in SETUPS:
+        changed, advance, state, data = build(config, timeless, model__name=name)
+        state, metrics = jax.jit(train.block(advance, 2))(knobs(changed), jax.random.key(1), state, data)
+        chex.assert_tree_all_finite((state.params, metrics))
+
+
+def test_a_second_call_compiles_nothing(config, split):
+    config, advance, state, data = build(config, split, sampler__name="mixed")
+    run = jax.jit(chex.assert_max_traces(train.block(advance, 2), n=1), donate_argnums=2)
+    state, _ = run(knobs(config), jax.random.key(0), state, data)
+    run(knobs(config, **{"optimizer.learning_rate": 0.5}), jax.random.key(1), state, data)
+
+
+def test_a_vmap_over_knobs_and_keys_equals_the_single_runs(config, split):
+    """To 1e-4 relative after 5 steps: a mapped matrix product may sum in another order."""
+    config, advance, state, data = build(config, split, penalties__batch_gravity="0.1", sampler__name="uniform")
+    run = jax.jit(train.block(advance, 5))
+    rates, keys = jnp.array([1e-3, 1e-2]), jax.random.split(jax.random.key(3), 2)
+    base = knobs(config)
+    axes = {name: 0 if name == "optimizer.learning_rate" else None for name in base}
+    mapped, _ = jax.jit(jax.vmap(train.block(advance, 5), in_axes=(axes, 0, None, None)))(
+        base | {"optimizer.learning_rate": rates}, keys, state, data
+    )
+    for trial in range(2):
+        single, _ = run(base | {"optimizer.learning_rate": rates[trial]}, keys[trial], state, data)
+        one = jax.tree.map(lambda leaf, trial=trial: leaf[trial], mapped.params)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, single.params)
+
+
+def test_every_knob_reaches_the_program(config, split):
+    """A knob that changes nothing would be a setting that lies."""
+    changes = {f"penalties__{name}": "0.1" for name in ("gravity", "corpus_gravity", "batch_gravity", "l2")}
+    config, advance, state, data = build(config, split, model__name="mf", sampler__name="uniform", **changes)
+    run = jax.jit(advance)
+    base = knobs(config)
+    after = run(base, jax.random.key(0), state, data)[0]
+    for name in base:
+        changed = run(base | {name: base[name] * 2}, jax.random.key(0), state, data)[0]
+        assert not np.array_equal(changed.params.tables["item"], after.params.tables["item"]), name
+
+
+def test_a_penalty_of_weight_0_is_not_in_the_program(config, split):
+    _, advance, state, data = build(config, split)
+    metrics = jax.eval_shape(advance, knobs(config), jax.random.key(0), state, data)[1]
+    assert set(metrics) == {"loss", "gradient_norm"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective.loss": "sofmax"}, "unknown loss 'sofmax'; did you mean 'softmax'"),
+        ({"objective.score": "dott"}, "unknown score 'dott'; did you mean 'dot'"),
+        ({"sampler.name": "unifrom"}, "unknown sampler 'unifrom'; did you mean 'uniform'"),
+        ({"model.name": "two_towers"}, "unknown model 'two_towers'; did you mean 'two_tower'"),
+        ({"optimizer.name": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
+        ({"objective.loss": "squared", "objective.correction": "all"}, "type --config.objective.correction=negatives"),
+        ({"penalties.gravity": "2.0"}, "type --config.penalties.corpus_gravity=2.0"),
+        ({"penalties.corpus_gravity": "2.0", "model.name": "two_tower"}, "type --config.penalties.batch_gravity=2.0"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(changes, message, config, split):
+    with pytest.raises(InputError, match=message):
+        train.parts(fields.override(config, changes), split.train)
+
+
+def test_sgd_steps_by_the_learning_rate_times_the_gradient(config, split):
+    config, advance, state, data = build(config, split, optimizer__name="sgd", model__name="mf")
+    run = jax.jit(advance)
+    moves = []
+    for rate in (0.5, 1.0):
+        moved, metrics = run(knobs(config, **{"optimizer.learning_rate": rate}), jax.random.key(0), state, data)
+        step = jax.tree.map(jnp.subtract, moved.params, state.params)
+        moves.append(np.sqrt(sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(step))))
+        np.testing.assert_allclose(moves[-1], rate * metrics["gradient_norm"], rtol=1e-3)
+
+
+def test_settings_are_values():
+    assert configs.Config() == configs.Config()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        configs.Config().seed = 1  # type: ignore[misc]
