@@ -221,15 +221,22 @@ def folds(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The folding measures of sampled pairs, and by name the reason why one was refused."""
     left, right = factors[0][ranking.query], factors[1]
-    found, refused = folding.random_score_quantiles(pairs.observed, pairs.random), {}
     rows, items = pairs.observed_pairs
-    try:
-        related = left[pairs.queries] @ right[pairs.items].T
-        observed_related = np.einsum("er,er->e", left[rows], right[items])
+    related, observed_related = left[pairs.queries] @ right[pairs.items].T, np.sum(left[rows] * right[items], axis=-1)
+
+    def excess() -> dict[str, float]:
         one = folding.excess(pairs.random, related, observed_scores=pairs.observed, observed_related=observed_related)
-        found["folding_excess"] = float(np.mean(one))
-    except InputError as error:
-        refused["folding_excess"] = str(error)
+        return {"folding_excess": float(np.mean(one))}
+
+    found, refused = {"random_pair_auc": folding.auc(pairs.observed, pairs.random.reshape(-1))}, {}
+    for name, measure in (
+        ("folding_excess", excess),
+        ("random_score", lambda: folding.random_score_quantiles(pairs.observed, pairs.random)),
+    ):
+        try:
+            found |= measure()
+        except InputError as error:
+            refused[name] = str(error)
     if known.groups is not None:
         cross = known.groups.query[ranking.query[pairs.queries]][:, None] != known.groups.item[pairs.items]
         if cross.any():

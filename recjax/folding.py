@@ -10,7 +10,7 @@ import scipy.sparse.linalg
 from recjax.errors import InputError
 from recjax.types import Dataset
 
-CLEAR = 0.1  # an observed mean below this share of the observed root mean square is not clearly positive
+CLEAR = 0.1  # a mean below this share of the spread that it is compared with is not clearly positive
 
 
 def factors(dataset: Dataset, rank: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,11 +80,17 @@ def random_score_quantiles(
     Free of the scores' shift and scale, so that any two models compare. A 99 % quantile above 1 says that one
     random pair in a hundred outscores the average observed pair.
 
+    Raises:
+        InputError: the observed mean is not clearly above the random one: then there is no unit.
+
     >>> random_score_quantiles(np.array([3.0]), np.array([0.0, 1.0, 2.0]), (0.5, 1.0))
     {'random_score_q50': 0.0, 'random_score_q100': 0.5}
     """
-    center = np.mean(random)
+    center, spread = np.mean(random), np.std(random)
     gap = np.mean(observed) - center
-    if gap == 0:
-        return {}
+    if not gap > CLEAR * spread:
+        raise InputError(
+            f"random_score: observed pairs score {gap:.4g} above random ones, whose standard deviation is {spread:.4g}; "
+            f"wanted more than {CLEAR} of it. The other folding measures stand"
+        )
     return {f"random_score_q{share * 100:g}": float((np.quantile(random, share) - center) / gap) for share in shares}

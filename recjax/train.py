@@ -55,9 +55,10 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
     for name, setups in (("gravity", ("mf",)), ("corpus_gravity", ("mf", "softmax_dnn"))):
         weight = getattr(config.penalties, name)
         if weight and config.model.name not in setups:
+            other = "corpus_gravity" if config.model.name == "softmax_dnn" else "batch_gravity"
             raise InputError(
-                f"penalties.{name} reads whole tables, but model.name={config.model.name!r} has a net; "
-                f"type --config.penalties.{'corpus' if config.model.name == 'softmax_dnn' else 'batch'}_gravity={weight}"
+                f"penalties.{name} reads whole tables, but model.name={config.model.name!r} has a net instead; "
+                f"type --config.penalties.{name}=0 --config.penalties.{other}={weight}"
             )
     return Parts(
         fields.resolve("model", config.model.name, fields.members(models))(config.model, dataset),

@@ -1,7 +1,6 @@
 """Shapes in annotations are enforced in every test; a small world to test on."""
 
-import pathlib
-
+import jax
 import pytest
 from jaxtyping import install_import_hook
 
@@ -9,8 +8,15 @@ install_import_hook("recjax", "beartype.beartype")
 
 from recjax import batches, configs, datasets, splits  # noqa: E402  after the hook
 
-ROOT = pathlib.Path(__file__).parents[1]
 WORLD = configs.World(queries=120, items=120, groups=3, interactions=12)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once(tmp_path_factory, worker_id):
+    """Programs that several tests or workers compile are compiled once a session."""
+    base = tmp_path_factory.getbasetemp()
+    jax.config.update("jax_compilation_cache_dir", str((base if worker_id == "master" else base.parent) / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 @pytest.fixture(scope="session")

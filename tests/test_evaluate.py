@@ -166,7 +166,10 @@ def test_pairs_and_folding_measures(split):
     assert refused == {}
     wanted = np.mean(np.maximum(0, pairs.random / np.mean(pairs.observed + 3) - 1))
     np.testing.assert_allclose(found["folding_excess"], wanted, rtol=1e-6)
+    assert {"random_score_q50", "random_score_q90", "random_score_q99"} < set(found)
     found, refused = evaluate.folds(pairs._replace(observed=pairs.observed * 0 - 1), ranking, known, factors)
     assert "folding_excess" not in found
     assert "mean score of observed pairs is -1" in refused["folding_excess"]
-    assert {"random_score_q50", "random_score_q90", "random_score_q99", "cross_group_auc"} == set(found)
+    assert "observed pairs score" in refused["random_score"]
+    assert set(found) == {"random_pair_auc", "cross_group_auc"}
+    assert found["random_pair_auc"] == np.mean(pairs.random < -1)

@@ -58,6 +58,13 @@ def test_quantiles_know_neither_shift_nor_scale():
     assert one["random_score_q90"] == pytest.approx(wanted, rel=1e-12)
 
 
+@pytest.mark.parametrize("shift", [0.0, -1.0, 0.09])
+def test_quantiles_without_a_unit_are_refused(shift):
+    random = RNG.normal(0, 1, 100)
+    with pytest.raises(InputError, match="random_score: observed pairs score .* above random ones"):
+        folding.random_score_quantiles(np.array([random.mean() + shift * random.std()]), random)
+
+
 def test_cross_group_share_ignores_missing_items():
     ids, query_group, item_group = (
         np.array([[0, 1, 2], [2, -1, -1], [-1, -1, -1]]),

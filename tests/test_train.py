@@ -120,8 +120,8 @@ def test_a_penalty_of_weight_0_is_not_in_the_program(config, split):
         ({"model.name": "two_towers"}, "unknown model 'two_towers'; did you mean 'two_tower'"),
         ({"optimizer.name": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
         ({"objective.loss": "squared", "objective.correction": "all"}, "type --config.objective.correction=negatives"),
-        ({"penalties.gravity": "2.0"}, "type --config.penalties.corpus_gravity=2.0"),
-        ({"penalties.corpus_gravity": "2.0", "model.name": "two_tower"}, "type --config.penalties.batch_gravity=2.0"),
+        ({"penalties.gravity": "2.0"}, "--config.penalties.corpus_gravity=2.0"),
+        ({"penalties.corpus_gravity": "2.0", "model.name": "two_tower"}, "--config.penalties.batch_gravity=2.0"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes, message, config, split):

@@ -1,0 +1,254 @@
+"""The command line: a run from flags to its folder, and every bad input in one message."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+import launch
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMALL = [
+    "--config.data.world.queries=120",
+    "--config.data.world.items=120",
+    "--config.data.world.groups=3",
+    "--config.model.dimension=8",
+    "--config.model.hidden=12",
+    "--config.train.batch=32",
+    "--config.train.block=7",
+    "--config.train.epochs=1",
+    "--config.evaluate.pairs=50",
+    "--config.evaluate.rank=4",
+]
+RESULT = {
+    "status", "experiment", "config", "seed", "data", "environment", "best_step", "steps", "metrics", "refused",
+    "baselines", "timing",
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Launches in an empty folder; returns the exit status."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, config="softmax"):
+        argv = ["launch.py", f"--config={ROOT / 'experiments' / config}.py", *arguments]
+        monkeypatch.setattr(sys, "argv", argv)
+        with flagsaver.flagsaver():
+            flags.FLAGS.unparse_flags()
+            try:
+                launch.main(launch._parse(argv))
+            except SystemExit as stop:
+                return stop.code
+        return 0
+
+    return call
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("setup", ["mf", "softmax", "two_tower"])
+def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
+    assert run("--workdir=here", *SMALL, config=setup) == 0
+    folder = tmp_path / "here"
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {
+        "config.json", "metrics.jsonl", "result.json", "parameters.npz",
+        "plots", "plots/curves.png", "plots/embeddings.png", "plots/scores.png",
+    }  # fmt: skip
+    result = read(folder / "result.json")
+    assert set(result) == RESULT
+    assert (result["status"], result["experiment"], result["seed"]) == ("completed", setup, 0)
+    assert set(result["data"]) == {"name", "queries", "items", "interactions", "order", "fingerprint"}
+    assert set(result["timing"]) == {"compile_s", "train_s", "evaluate_s", "steps_per_s", "examples_per_s"}
+    assert set(result["environment"]) == {"python", "jax", "device", "version"}
+    assert {"recall@10", "ndcg@20", "mrr@10", "coverage@10", "mean_popularity@10", "cross_group_share@10"} <= set(
+        result["metrics"]
+    )
+    assert set(result["baselines"]) == {"popularity", "random"}
+    config = read(folder / "config.json")
+    assert config == {"experiment": setup, **result["config"]}
+    table = capsys.readouterr().out
+    assert all(f"| {name}" in table for name in ("popularity", "random"))
+
+    blocks = [line for line in lines(folder / "metrics.jsonl") if "split" not in line]
+    judged = [line for line in lines(folder / "metrics.jsonl") if "split" in line]
+    assert [line["step"] for line in blocks] == [*range(7, result["steps"], 7), result["steps"]]
+    assert result["best_step"] == max(judged, key=lambda line: line["ndcg@10"])["step"]
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_gives_others(run, tmp_path):
+    for folder, seed in (("a", 5), ("b", 5), ("c", 6)):
+        assert run(f"--workdir={folder}", f"--config.seed={seed}", *SMALL) == 0
+    results = {folder: read(tmp_path / folder / "result.json") for folder in "abc"}
+    arrays = {folder: np.load(tmp_path / folder / "parameters.npz") for folder in "abc"}
+    assert results["a"]["metrics"] == results["b"]["metrics"]
+    assert results["a"]["metrics"] != results["c"]["metrics"]
+    assert results["a"]["data"] == results["c"]["data"]
+    assert set(arrays["a"]) >= {"tables/item", "tables/country", "query/layers/0/kernel"}
+    for name in arrays["a"]:
+        np.testing.assert_array_equal(arrays["a"][name], arrays["b"][name])
+
+
+def test_training_stops_when_validation_does_not_improve(run, tmp_path):
+    patient = ["--config.train.patience=2", "--config.train.epochs=500", "--config.train.evaluate=0.05"]
+    assert run("--workdir=here", *[one for one in SMALL if "epochs" not in one], *patient) == 0
+    result = read(tmp_path / "here" / "result.json")
+    judged = [line for line in lines(tmp_path / "here" / "metrics.jsonl") if "split" in line]
+    assert result["steps"] == judged[-1]["step"] < 20_000
+    assert [line["step"] for line in judged].index(result["best_step"]) == len(judged) - 3
+
+
+def test_without_a_workdir_each_run_gets_a_new_one(run, tmp_path):
+    assert run(*SMALL) == run(*SMALL) == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["softmax-1", "softmax-2"]
+
+
+def test_without_times_the_order_is_said_to_be_unknown(run, tmp_path):
+    assert run("--workdir=here", "--config.data.split=share_out", *SMALL) == 0
+    assert read(tmp_path / "here" / "result.json")["data"]["order"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config.optimizer.lerning_rate=1"], "did you mean 'optimizer.learning_rate'"),
+        (["--config.modle.hidden=1"], "did you mean 'model.hidden'"),
+        (["--config.train.batch=many"], "--config.train.batch=many: wanted a whole number"),
+        (["--config.model.tied=maybe"], "--config.model.tied=maybe: wanted true or false"),
+        (["--config.model.hidden=64,0"], "config field 'model.hidden' is 0; wanted a value at least 1"),
+        (["--config.objective.temperature=0"], "config field 'objective.temperature' is 0.0; wanted a value above 0"),
+        (["--config.train.epochs=nan"], "config field 'train.epochs' is nan; wanted a finite number"),
+        (["--config.objective.loss=sofmax"], "unknown loss 'sofmax'; did you mean 'softmax'"),
+        (["--config.objective.loss=nowhere:loss"], "loss 'nowhere:loss' was not found"),
+        (["--config.data.name=movielens"], "unknown data set 'movielens'; did you mean 'movielens_1m'"),
+        (["--config.data.name=movielens_1m"], "data.name='movielens_1m' needs data.path; wanted the folder of"),
+        (["--config.data.name=movielens_1m", "--config.data.path=no"], "data.path='no' has no ratings.dat"),
+        (["--config.data.split=last"], "unknown split 'last'; did you mean 'last_out'"),
+        (["--config.data.split=share_out", "--config.data.share=0.001"], "the validation split is empty"),
+        (["--config.evaluate.k=10,2001"], "the corpus has 2000 items; wanted cut-offs from 1 to 2000"),
+        (["--config.evaluate.select=ndcg@5"], "unknown metric in evaluate.select 'ndcg@5'"),
+        (["--wrokdir=x"], "unknown flag '--wrokdir'; did you mean '--workdir'"),
+        (["--config.seed"], "--config.seed has no value; type --config.seed=VALUE"),
+        (["--save=x"], "--save=x is for a study"),
+        (["stray"], "unknown flag 'stray'"),
+    ],
+)
+def test_bad_input_ends_in_one_message_status_2_and_no_folder(arguments, message, run, tmp_path, capsys):
+    assert run(*arguments) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.startswith("error: ")
+    assert len(told.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_workdir_is_refused_and_left_alone(run, tmp_path, capsys):
+    (tmp_path / "here").mkdir()
+    assert run("--workdir=here", *SMALL) == 2
+    assert "--workdir=here exists; wanted a folder that does not" in capsys.readouterr().err
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_config_file_that_is_not_there_or_defines_nothing(run, tmp_path, capsys):
+    assert run(config="sofmax") == 2
+    assert "unknown experiment file in --config" in capsys.readouterr().err
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    assert run("--config=empty.py") == 2
+    assert "empty.py defines neither get_config() nor get_study()" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "term", "step"),
+    [
+        (["--config.optimizer.name=sgd", "--config.optimizer.learning_rate=1e30"], "loss", 2),
+        (["--config.model.scale=1e30", "--config.penalties.batch_gravity=1"], "batch_gravity", 1),
+    ],
+)
+def test_a_number_that_is_not_finite_ends_the_run_at_its_step(arguments, term, step, run, tmp_path, capsys):
+    assert run("--workdir=here", *SMALL, *arguments) == 3
+    assert f"{term} is not finite at step {step};" in capsys.readouterr().err
+    result = read(tmp_path / "here" / "result.json")
+    assert (result["status"], result["term"], result["step"]) == ("failed", term, step)
+    assert lines(tmp_path / "here" / "metrics.jsonl")
+    assert not (tmp_path / "here" / "parameters.npz").exists()
+
+
+def test_a_crash_leaves_a_result_that_says_so(run, tmp_path, monkeypatch):
+    from recjax import plots
+
+    def broken(*arguments):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(plots, "scores", broken)
+    with pytest.raises(RuntimeError, match="no ink"):
+        run("--workdir=here", *SMALL)
+    result = read(tmp_path / "here" / "result.json")
+    assert (result["status"], result["error"]) == ("failed", "RuntimeError('no ink')")
+
+
+MINE = """
+import jax.numpy as jnp
+from recjax.types import Candidates, Sampler
+
+def margin(positive, negative, *, target, where, weight):
+    return jnp.sum(jnp.where(where, weight * jnp.maximum(0.0, 1.0 + negative - positive[:, :1]), 0.0), axis=-1)
+
+def first(settings):
+    def sample(key, state, batch, score):
+        ids = jnp.arange(settings.negatives)
+        return Candidates(ids, jnp.zeros(()), ids[None] != batch.positive, jnp.zeros(batch.positive.shape)), state
+    return Sampler(lambda data, params: (), sample)
+"""
+
+
+def test_a_loss_and_a_sampler_of_ones_own_file_are_named_in_the_config(run, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    named = ["--config.objective.loss=mine:margin", "--config.sampler.name=mine:first", "--config.sampler.negatives=40"]
+    assert run("--workdir=here", *SMALL, *named) == 0
+    assert read(tmp_path / "here" / "result.json")["config"]["objective"]["loss"] == "mine:margin"
+
+
+STUDY = """
+from recjax import configs, plots
+from recjax.study import Study
+
+def get_study():
+    arms = {name: configs.Config(model=configs.Model(name=name)) for name in ("mf", "softmax_dnn")}
+    return Study(arms, (0, 1), ("ndcg@10",), lambda path, rows: plots.bars(path, rows, ("ndcg@10",)))
+"""
+
+
+def test_a_study_gives_means_over_seeds(run, tmp_path, capsys):
+    (tmp_path / "two.py").write_text(STUDY)
+    assert run("--config=two.py", "--workdir=here", "--save=there/two", *SMALL) == 0
+    found = read(tmp_path / "there" / "two.json")
+    assert found == read(tmp_path / "here" / "study.json")
+    assert (tmp_path / "there" / "two.png").stat().st_size > 1000
+    assert list(found["rows"]) == ["mf", "softmax_dnn", "popularity", "random"]
+    for arm in ("mf", "softmax_dnn"):
+        values = [read(tmp_path / "here" / f"{arm}-{seed}" / "result.json")["metrics"]["ndcg@10"] for seed in (0, 1)]
+        row = found["rows"][arm]["ndcg@10"]
+        assert row["values"] == values
+        np.testing.assert_allclose((row["mean"], row["sd"]), (sum(values) / 2, abs(values[0] - values[1]) / 2**0.5))
+    assert "--save=there/two" in found["command"]
+    assert "±" in capsys.readouterr().out
+
+
+def test_the_exit_status_reaches_the_shell():
+    done = subprocess.run(
+        [sys.executable, ROOT / "launch.py", "--config.seed=x"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: --config.seed=x: wanted a whole number; type for example --config.seed=10\n"
