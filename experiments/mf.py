@@ -10,4 +10,8 @@ from recjax import configs
 
 
 def get_config() -> configs.Config:
-    return configs.Config(model=configs.Model(name="mf"), penalties=configs.Penalties(l2=0.01))
+    return configs.Config(
+        model=configs.Model(name="mf"),
+        penalties=configs.Penalties(l2=0.01),
+        optimizer=configs.Optimizer(learning_rate=2e-3),
+    )

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 import recjax
-from recjax import configs, datasets, evaluate, fields, fit, folding, plots, reports, runs, splits, train
+from recjax import configs, datasets, evaluate, fields, fit, folding, pairs, plots, reports, runs, splits, train
 from recjax.errors import DivergedError
 from recjax.interactions import check, fingerprint
 from recjax.types import Dataset, Params, Split
@@ -104,11 +104,11 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
             ranking = evaluate.rank(judge, params, test)
         if ranking is None:
             raise DivergedError(fitted.best_step, "scores")
-        pairs = evaluate.pair_scores(ranking, split.test.known, one.score, config.evaluate.pairs)
-        folds, refused[name] = evaluate.folds(pairs, ranking, split.test.known, factors)
+        sampled = pairs.sample(ranking, split.test.known, one.score, config.evaluate.pairs)
+        folds, refused[name] = pairs.measure(sampled, ranking, split.test.known, factors)
         found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds
         if one is retriever:
-            _draw(folder / "plots", prepared, fitted, ranking, pairs)
+            _draw(folder / "plots", prepared, fitted, ranking, sampled)
     timing = {name: round(value, 3) for name, value in clock.items()}
     echo(reports.table(found, reports.columns(found[config.model.name])))
     for reason in refused[config.model.name].values():
@@ -135,7 +135,13 @@ def flatten(params: Params) -> dict[str, np.ndarray]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
 
 
-def _draw(folder: pathlib.Path, prepared: Prepared, fitted: fit.Fit, ranking, pairs) -> None:
+def _draw(
+    folder: pathlib.Path,
+    prepared: Prepared,
+    fitted: fit.Fit,
+    ranking: evaluate.Ranking,
+    sampled: pairs.PairScores,
+) -> None:
     folder.mkdir()
     groups = prepared.dataset.groups
     plots.curves(folder / "curves.png", fitted.lines, prepared.config.evaluate.select, fitted.best_step)
@@ -146,7 +152,7 @@ def _draw(folder: pathlib.Path, prepared: Prepared, fitted: fit.Fit, ranking, pa
         None if groups is None else groups.query[ranking.query],
         None if groups is None else groups.item,
     )
-    plots.scores(folder / "scores.png", pairs.observed, pairs.random)
+    plots.scores(folder / "scores.png", sampled.observed, sampled.random)
 
 
 def _describe(prepared: Prepared) -> dict[str, Any]:

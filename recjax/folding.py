@@ -90,7 +90,7 @@ def random_score_quantiles(
     gap = np.mean(observed) - center
     if not gap > CLEAR * spread:
         raise InputError(
-            f"random_score: observed pairs score {gap:.4g} above random ones, whose standard deviation is {spread:.4g}; "
-            f"wanted more than {CLEAR} of it. The other folding measures stand"
+            f"random_score: observed pairs score {gap:.4g} above random ones, whose standard deviation is "
+            f"{spread:.4g}; wanted more than {CLEAR} of it. The other folding measures stand"
         )
     return {f"random_score_q{share * 100:g}": float((np.quantile(random, share) - center) / gap) for share in shares}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import configs, evaluate, scores, splits
+from recjax import configs, evaluate, splits
 from recjax.errors import InputError
 
 SETTINGS = configs.Evaluate(k=(5, 10), batch=50, pairs=64, rank=4)
@@ -146,30 +146,3 @@ def test_a_number_that_is_not_finite_is_told(place, split):
 def test_settings_that_no_evaluation_can_use_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         evaluate.check(dataclasses.replace(SETTINGS, **changes), 120)
-
-
-def test_pairs_and_folding_measures(split):
-    ranking = judged(split.test)
-    known = split.test.known
-    pairs = evaluate.pair_scores(ranking, known, scores.dot, 64)
-    rows, items = pairs.observed_pairs
-    np.testing.assert_allclose(
-        pairs.observed, np.sum(QUERIES[ranking.query[rows]] * ITEMS[items], -1), rtol=1e-4, atol=1e-5
-    )
-    np.testing.assert_allclose(
-        pairs.random, QUERIES[ranking.query[pairs.queries]] @ ITEMS[pairs.items].T, rtol=1e-4, atol=1e-5
-    )
-    met = set(zip(known.interactions.query.tolist(), known.interactions.item.tolist(), strict=True))
-    assert {(int(ranking.query[row]), int(item)) for row, item in zip(rows, items, strict=True)} <= met
-    factors = (np.ones((120, 1), np.float32), np.ones((120, 1), np.float32))
-    found, refused = evaluate.folds(pairs._replace(observed=pairs.observed + 3), ranking, known, factors)
-    assert refused == {}
-    wanted = np.mean(np.maximum(0, pairs.random / np.mean(pairs.observed + 3) - 1))
-    np.testing.assert_allclose(found["folding_excess"], wanted, rtol=1e-6)
-    assert {"random_score_q50", "random_score_q90", "random_score_q99"} < set(found)
-    found, refused = evaluate.folds(pairs._replace(observed=pairs.observed * 0 - 1), ranking, known, factors)
-    assert "folding_excess" not in found
-    assert "mean score of observed pairs is -1" in refused["folding_excess"]
-    assert "observed pairs score" in refused["random_score"]
-    assert set(found) == {"random_pair_auc", "cross_group_auc"}
-    assert found["random_pair_auc"] == np.mean(pairs.random < -1)

@@ -61,7 +61,7 @@ def test_quantiles_know_neither_shift_nor_scale():
 @pytest.mark.parametrize("shift", [0.0, -1.0, 0.09])
 def test_quantiles_without_a_unit_are_refused(shift):
     random = RNG.normal(0, 1, 100)
-    with pytest.raises(InputError, match="random_score: observed pairs score .* above random ones"):
+    with pytest.raises(InputError, match=r"random_score: observed pairs score .* above random ones"):
         folding.random_score_quantiles(np.array([random.mean() + shift * random.std()]), random)
 
 

@@ -29,7 +29,7 @@ FLOORS = [
     },
     {"datasets", "splits", "retrieval", "models", "objectives", "optimizers"},
     {"train", "evaluate"},
-    {"fit"},
+    {"fit", "pairs"},
     {"experiment"},
     {"study"},
 ]
