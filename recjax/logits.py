@@ -22,8 +22,11 @@ def softmax(logits: Float[Array, "B N"], where: Bool[Array, "B N"] | None = None
     """p̂ = exp(logit) / sum(exp(logit)) over the corpus; softmax(alpha y) tends to the hard max as alpha grows.
 
     >>> import jax.numpy as jnp
-    >>> softmax(100.0 * jnp.array([[1.0, 3.0, 2.0]])).tolist()
-    [[0.0, 1.0, 3.783505853677006e-44]]
+    >>> for alpha in (0, 1, 9):
+    ...     print(*(f"{p:.3f}" for p in softmax(alpha * jnp.array([[1.0, 3.0, 2.0]]))[0]))
+    0.333 0.333 0.333
+    0.090 0.665 0.245
+    0.000 1.000 0.000
     """
     return jax.nn.softmax(logits, axis=-1, where=where)
 

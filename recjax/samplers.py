@@ -146,9 +146,9 @@ def _corpus_size(data: Data, params: Params | None) -> Int[Array, ""]:
 
 
 def _own(batch: Batch) -> tuple[Int[Array, " C"], float]:
-    """The batch's positives, and the log of how many other examples a row meets."""
+    """The batch's positives, and the log of how many other examples a row meets (alone it meets none that count)."""
     others = batch.positive.shape[0] - 1
-    return batch.positive.reshape(-1), float(np.log(others)) if others else -np.inf
+    return batch.positive.reshape(-1), float(np.log(max(others, 1)))
 
 
 def _candidates(batch: Batch, ids: Int[Array, " C"], log_q: Array, positive_log_q: Float[Array, "B P"]) -> Candidates:

@@ -37,7 +37,7 @@ def hash_ids(ids: Int[Array, "*B"], buckets: int) -> Int[Array, "*B"]:
     Source: Austin Appleby, MurmurHash3 (2011), the 32-bit finalizer.
 
     >>> hash_ids(jnp.arange(4), 10).tolist()
-    [0, 7, 0, 1]
+    [0, 7, 8, 7]
     """
     x = ids.astype(jnp.uint32)
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)

@@ -94,3 +94,11 @@ def test_the_readme_shows_what_the_results_say(path):
     readme = (ROOT / "README.md").read_text()
     assert result["command"] in readme
     assert reports.summary(result["rows"], result["columns"]) in readme
+
+
+def test_ci_runs_the_readmes_test_command():
+    install, run = ["python3 -m pip install -e '.[test]'", "python3 -m pytest"]
+    assert f"{install} && {run}" in (ROOT / "README.md").read_text()
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert run in script
+    assert install.replace("install -e", "install --quiet --editable") in script

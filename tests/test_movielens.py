@@ -112,12 +112,25 @@ def test_queries_have_all_features(name, tmp_path):
 
 def test_items_have_all_features(name, tmp_path):
     dataset = read(name, write(tmp_path, name))
-    assert set(dataset.corpus) == {"item", "year", "genres"}
+    assert set(dataset.corpus) == {"item", "year", "genres", "title"}
     assert raw(dataset, dataset.corpus, "year") == ["1973", "unknown", "2000"]
     ids, where = dataset.corpus["genres"]
     words = dataset.vocabularies["genres"]
     assert [words[row[real]].tolist() for row, real in zip(ids, where, strict=True)] == GENRES[name]
     assert words.tolist() == sorted({"Western"}.union(*GENRES[name]))
+
+
+@pytest.mark.parametrize(
+    ("title", "words"), [("Star Wars: Episode IV (1977)", "star wars episode iv"), ("2001 (1968)", "2001")]
+)
+def test_a_title_is_a_bag_of_its_different_words(name, title, words, tmp_path):
+    file, line = (
+        ("movies.dat", f"20::{title}::Drama") if name == "movielens_1m" else ("u.item", f"20|{title}|||x|1|0|0|0|0")
+    )
+    dataset = read(name, write(tmp_path, name, **replaced(name, file, 2, line)))
+    ids, where = dataset.corpus["title"]
+    found = [dataset.vocabularies["title"][row[real]].tolist() for row, real in zip(ids, where, strict=True)]
+    assert found == [["grün"], words.split(), ["twice", "1999"] if name == "movielens_1m" else ["twice"]]
 
 
 @pytest.mark.parametrize(

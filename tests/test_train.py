@@ -63,6 +63,16 @@ def test_every_loss_trains_with_every_sampler(loss, sampler, config, split):
     chex.assert_tree_all_finite((state.params, metrics))
 
 
+@pytest.mark.parametrize("loss", ["softmax", "squared"])
+def test_a_batch_of_one_has_no_in_batch_negatives_and_stays_finite(loss, config, split):
+    config, advance, state, data = build(
+        config, split, objective__loss=loss, sampler__name="in_batch", train__batch="1", model__name="mf"
+    )
+    state, metrics = jax.jit(train.block(advance, 2))(knobs(config), jax.random.key(1), state, data)
+    chex.assert_tree_all_finite((state.params, metrics))
+    assert loss != "softmax" or metrics["loss"].tolist() == [0.0, 0.0]
+
+
 def test_without_times_the_setups_train_too(config, timeless):
     for name in SETUPS:
         changed, advance, state, data = build(config, timeless, model__name=name)

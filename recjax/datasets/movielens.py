@@ -29,19 +29,21 @@ def _age(code: str) -> str:
 def movielens_1m(settings: configs.Data) -> Dataset:
     """6,040 queries, the 3,706 items that anyone rated, 1,000,209 ratings; every rating is a positive.
 
-    Queries: gender, age, occupation, zip. Items: genres (bag), year.
+    Queries: gender, age, occupation, zip. Items: genres and title words (bags), year.
     """
     folder = _folder(settings, "ml-1m", ("ratings.dat", "users.dat", "movies.dat"))
     ratings = _ratings(folder / "ratings.dat", b"::")
     users = _rows(folder / "users.dat", "::", 5, lambda row: (int(row[0]), row[1], _age(row[2]), row[3], row[4]))
-    movies = _rows(folder / "movies.dat", "::", 3, lambda row: (int(row[0]), _year(row[1]), row[2].split("|")))
+    movies = _rows(
+        folder / "movies.dat", "::", 3, lambda row: (int(row[0]), _year(row[1]), row[2].split("|"), _words(row[1]))
+    )
     return _assemble(settings, ratings, folder / "ratings.dat", users, movies)
 
 
 def movielens_100k(settings: configs.Data) -> Dataset:
     """943 queries, 1,682 items, 100,000 ratings; every rating is a positive.
 
-    Queries: gender, age (in decades), occupation, zip. Items: genres (bag), year.
+    Queries: gender, age (in decades), occupation, zip. Items: genres and title words (bags), year.
     """
     folder = _folder(settings, "ml-100k", ("u.data", "u.user", "u.item", "u.genre"))
     genres = [row[0] for row in _rows(folder / "u.genre", "|", 2, list)]
@@ -52,7 +54,7 @@ def movielens_100k(settings: configs.Data) -> Dataset:
 
     def movie(row: list[str]):
         named = [genre for genre, flag in zip(genres, row[5:], strict=True) if int(flag)]
-        return int(row[0]), row[2][-4:] or "unknown", named
+        return int(row[0]), row[2][-4:] or "unknown", named, _words(row[1])
 
     return _assemble(settings, ratings, folder / "u.data", users, _rows(folder / "u.item", "|", 5 + len(genres), movie))
 
@@ -111,6 +113,11 @@ def _year(title: str) -> str:
     return match.group(1) if match else "unknown"
 
 
+def _words(title: str) -> list[str]:
+    """The title's different words in the order of their first places, without the year at its end."""
+    return list(dict.fromkeys(re.findall(r"[\w']+", re.sub(r"\(\d{4}\)\s*\Z", "", title).lower())))
+
+
 def _assemble(settings: configs.Data, ratings: np.ndarray, path: pathlib.Path, users: list, movies: list) -> Dataset:
     for column, side, known in ((0, "user", users), (1, "movie", movies)):
         missing = np.flatnonzero(~np.isin(ratings[:, column], [row[0] for row in known]))
@@ -129,10 +136,11 @@ def _assemble(settings: configs.Data, ratings: np.ndarray, path: pathlib.Path, u
         queries[name], vocabularies[name] = encode(raw)
     corpus: dict[str, Any] = {"item": np.arange(len(item_vocabulary), dtype=np.int32)}
     corpus["year"], vocabularies["year"] = encode(np.array([movies_by_id[one][1] for one in item_vocabulary]))
-    genres = sorted({genre for row in movies for genre in row[2]})
-    vocabularies["genres"] = np.array(genres)
-    number = {genre: index for index, genre in enumerate(genres)}
-    corpus["genres"] = pad([[number[genre] for genre in movies_by_id[one][2]] for one in item_vocabulary])
+    for column, name in ((2, "genres"), (3, "title")):
+        words = sorted({word for row in movies for word in row[column]})
+        number = {word: index for index, word in enumerate(words)}
+        vocabularies[name] = np.array(words)
+        corpus[name] = pad([[number[word] for word in movies_by_id[one][column]] for one in item_vocabulary])
     weight = np.ones(len(query), np.float32)
     found = arrange(query, item, weight, ratings[:, 3], repeats=settings.repeats)
     return Dataset(found, queries, corpus, vocabularies, None, settings.repeats)
