@@ -39,12 +39,16 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
     if "get_study" in found:
         from recjax import study
 
+        if "seed" in overrides:
+            raise InputError(f"--config.seed={overrides['seed']}: a study runs seeds of its own; leave it out")
         plan = found["get_study"]()
         arms = {arm: fields.override(config, overrides) for arm, config in plan.arms.items()}
         command = shlex.join(["python", *sys.argv])
         study.run(dataclasses.replace(plan, arms=arms), name, command, WORKDIR.value, SAVE.value)
     elif "get_config" in found:
-        config = fields.override(found["get_config"](), overrides)
+        config = found["get_config"]()
+        fields.check(config)
+        config = fields.override(config, overrides)
         if SAVE.value:
             raise InputError(f"--save={SAVE.value} is for a study, and {CONFIG.value} is one run; leave it out")
         from recjax import experiment  # imports jax, which takes seconds: a typing error should not
@@ -55,10 +59,13 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
 
 
 def _load(path: str) -> dict[str, Any]:
-    if not pathlib.Path(path).is_file():
-        files = sorted(str(file) for file in pathlib.Path("experiments").glob("*.py"))
-        raise unknown("experiment file in --config", path, files)
-    return runpy.run_path(path)
+    """Runs the file at `path`, from the current folder or from this one."""
+    home = pathlib.Path(__file__).parent
+    for place in (pathlib.Path(path), home / path):
+        if place.is_file():
+            return runpy.run_path(str(place))
+    files = sorted(file.relative_to(home).as_posix() for file in home.glob("experiments/*.py"))
+    raise unknown("experiment file in --config", path, files)
 
 
 def _overrides(arguments: list[str]) -> dict[str, str]:

@@ -16,19 +16,21 @@ from recjax.study import Study
 def get_study() -> Study:
     squared = configs.Objective(loss="squared")
     none = configs.Sampler(name="none")
+    long = configs.Train(epochs=40.0)  # every arm stops by validation, not by the end
     return Study(
         arms={
-            "full softmax": configs.Config(),
-            "positives only": configs.Config(objective=squared, sampler=none),
+            "full softmax": configs.Config(train=long),
+            "positives only": configs.Config(train=long, objective=squared, sampler=none),
             "uniform negatives": configs.Config(
+                train=long,
                 objective=configs.Objective(loss="squared", unobserved_weight=0.01),
                 sampler=configs.Sampler(name="uniform"),
             ),
             "gravity": configs.Config(
-                objective=squared, sampler=none, penalties=configs.Penalties(corpus_gravity=100.0)
+                train=long, objective=squared, sampler=none, penalties=configs.Penalties(corpus_gravity=100.0)
             ),
             "batch gravity": configs.Config(
-                objective=squared, sampler=none, penalties=configs.Penalties(batch_gravity=10.0)
+                train=long, objective=squared, sampler=none, penalties=configs.Penalties(batch_gravity=10.0)
             ),
         },
         seeds=(0, 1, 2, 3, 4),

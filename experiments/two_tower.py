@@ -1,7 +1,7 @@
 """Two-tower: a net over the query's history and side features, a net over the item's id and side features.
 
 Source: Yi et al. 2019 (in-batch softmax with log-q correction); Yang et al. 2020 (mixed negatives).
-Claim:  beats popularity at least twice in NDCG@10, and embeds items that training never met.
+Claim:  beats popularity at least twice in NDCG@10.
 Run:    python launch.py --config=experiments/two_tower.py
 Expect: under a minute on two cores; on MovieLens 1M see results/movielens.json.
 """

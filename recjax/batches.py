@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from recjax.errors import InputError
+from recjax.interactions import check
 from recjax.types import Bag, Batch, Data, Dataset, Features, Interactions, Key
 
 DAY = 86_400.0  # seconds
@@ -23,22 +23,15 @@ def prepare(dataset: Dataset, positives: int = 1) -> Data:
         positives: P, the positives of an example (see `draw`), which decide `Data.frequency`.
 
     Raises:
-        InputError: no interactions, or times that span more than 68 years.
+        InputError: interactions that no step could use; see `interactions.check`.
     """
+    check(dataset)
     query, item, weight, time = dataset.interactions
     query, item, weight = query.astype(np.int32), item.astype(np.int32), weight.astype(np.float32)
-    if len(query) == 0:
-        raise InputError("the training split has no interactions; wanted at least one")
     offsets = np.searchsorted(query, np.arange(len(dataset.queries["query"]) + 1)).astype(np.int32)
-    if time is not None:
-        time = np.asarray(time, np.int64) - np.min(time)
-        if np.max(time) >= 2**31:
-            raise InputError(f"times span {np.max(time)} seconds; wanted seconds over less than 68 years")
-        time = time.astype(np.int32)
-    count = np.diff(offsets)[query]
-    position = np.arange(len(query)) - offsets[query]
-    appears = np.minimum(count if time is None else position + 1, positives)
-    frequency = np.bincount(item, appears, minlength=len(dataset.corpus["item"])) / len(query)
+    time = None if time is None else (time - np.min(time)).astype(np.int32)
+    windows = np.minimum(_since_same(query, item, offsets, ring=time is None), positives)
+    frequency = np.bincount(item, windows, minlength=len(dataset.corpus["item"])) / len(query)
     queries, corpus = jax.tree.map(jnp.asarray, (dataset.queries, dataset.corpus))
     return Data(
         Interactions(*(None if part is None else jnp.asarray(part) for part in (query, item, weight, time))),
@@ -48,6 +41,23 @@ def prepare(dataset: Dataset, positives: int = 1) -> Data:
         corpus,
         jnp.asarray(frequency, jnp.float32),
     )
+
+
+def _since_same(query: np.ndarray, item: np.ndarray, offsets: np.ndarray, *, ring: bool) -> np.ndarray:
+    """[E]: how many examples of unlimited P have this interaction as their first one with its item.
+
+    Those that start after the query's previous interaction with the item: on a ring the one before comes around.
+    """
+    order = np.lexsort((item, query))
+    same = np.concatenate([[False], (query[order][1:] == query[order][:-1]) & (item[order][1:] == item[order][:-1])])
+    since = np.empty(len(query), np.int64)
+    since[order] = np.where(same, np.diff(order, prepend=0), 0)
+    first = order[~same]
+    since[first] = first - offsets[query[first]] + 1
+    if ring:
+        last = order[np.concatenate([~same[1:], [True]])]
+        since[first] = first - last + offsets[query[first] + 1] - offsets[query[first]]
+    return since
 
 
 def features(

@@ -48,9 +48,7 @@ class Model:
     side: int = field(8, least=1)  # dimension of a side feature's table
     buckets: int = field(1024, least=1)  # larger vocabularies of side features are hashed into so many rows
     tied: bool = True  # histories and items share one table
-    scale: float = field(
-        0.1, above=0.0
-    )  # standard deviation of a new embedding's norm-1 direction: entries ~ N(0, scale^2 / D)
+    scale: float = field(0.1, above=0.0)  # the expected norm of a new embedding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Sampler:
 class Objective:
     loss: str = "softmax"  # a member of recjax.losses
     score: str = "dot"  # a member of recjax.scores
-    temperature: float = field(1.0, knob=True, above=0.0)  # logits are scores / temperature
+    temperature: float = field(1.0, knob=True, least=1e-6)  # logits are scores / temperature
     correction: str = field(
         "negatives", choices=("none", "negatives", "all")
     )  # who is corrected for sampling: none, negatives or all (the positive too)
@@ -110,7 +108,7 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    seed: int = field(0, least=0)
+    seed: int = field(0, least=0, below=2**32)
     data: Data = Data()
     model: Model = Model()
     sampler: Sampler = Sampler()

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from recjax import batches, configs, embed, fields, folding, metrics, retrieval, scores
+from recjax import batches, configs, embed, fields, folding, linalg, metrics, retrieval, scores
 from recjax.errors import InputError, unknown
 from recjax.types import Data, Dataset, Features, HeldOut, Key, Model
 
@@ -67,21 +67,30 @@ def random() -> Retriever:
     def queries(key: Key, features: Features):
         return jax.vmap(lambda one: jax.random.normal(jax.random.fold_in(key, one), (64,)))(features["query"])
 
-    return Retriever(queries, lambda key, data: jax.random.normal(key, (data.frequency.shape[0], 64)))
+    def items(key: Key, data: Data):
+        # Of equal length: a long one would be retrieved for too many.
+        return linalg.unit(jax.random.normal(key, (data.frequency.shape[0], 64)))
+
+    return Retriever(queries, items)
 
 
 def prepare(held: HeldOut, batch: int) -> Judgement:
     """Puts a held-out part on the device, in tiles of `batch` queries."""
-    query, first, count = np.unique(held.relevant.query, return_index=True, return_counts=True)
+    order = np.lexsort((held.relevant.item, held.relevant.query))
+    pair = np.stack([held.relevant.query[order], held.relevant.item[order]])
+    kept = np.concatenate([[True], np.any(pair[:, 1:] != pair[:, :-1], axis=0)])  # a repeated item is relevant once
+    relevant_query, relevant_item = pair[:, kept]
+    query, first, count = np.unique(relevant_query, return_index=True, return_counts=True)
     tiles = -(-len(query) // batch)
     padding = tiles * batch - len(query)
     data = batches.prepare(held.known)
     relevant = np.full((len(query), int(count.max())), -1, np.int32)
-    column = np.arange(len(held.relevant.query)) - np.repeat(first, count)
-    relevant[np.repeat(np.arange(len(query)), count), column] = held.relevant.item
+    column = np.arange(len(relevant_query)) - np.repeat(first, count)
+    relevant[np.repeat(np.arange(len(query)), count), column] = relevant_item
     now = None
     if held.relevant.time is not None and held.known.interactions.time is not None:
-        earliest = np.minimum.reduceat(held.relevant.time, first) - np.min(held.known.interactions.time)
+        starts = np.searchsorted(held.relevant.query, query)
+        earliest = np.minimum.reduceat(held.relevant.time, starts) - np.min(held.known.interactions.time)
         now = jnp.asarray(np.pad(earliest, (0, padding)).reshape(tiles, batch).astype(np.int32))
     known = np.diff(np.asarray(data.offsets))[query]
     return Judgement(
@@ -103,6 +112,11 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
     family: Mapping[str, Callable] = fields.members(metrics)
 
     def judge(params, judgement: Judgement):
+        # Accelerators round the inputs of a matrix product by default; a ranking is to be exact.
+        with jax.default_matmul_precision("highest"):
+            return exact(params, judgement)
+
+    def exact(params, judgement: Judgement):
         data = judgement.data
         items = retriever.items(params, data)
 
@@ -145,12 +159,14 @@ def rank(judge: Callable, params: Any, judgement: Judgement) -> Ranking | None:
     return Ranking(query, np.asarray(ids)[where], kept, queries[jnp.asarray(where)], items)
 
 
-def check(settings: configs.Evaluate, items: int) -> None:
-    """Refuses cut-offs and metric names that no evaluation could use.
+def check(settings: configs.Evaluate, queries: int, items: int) -> None:
+    """Refuses what no evaluation could use.
 
     Raises:
-        InputError: K outside [1, N], no K, or an unknown metric.
+        InputError: fewer than two queries or items, K outside [1, N], no K, or an unknown metric.
     """
+    if min(queries, items) < 2:
+        raise InputError(f"the data set has {queries} queries and {items} items; wanted at least two of each")
     if not settings.k or min(settings.k) < 1 or max(settings.k) > items:
         raise InputError(
             f"evaluate.k is {settings.k} and the corpus has {items} items; wanted cut-offs from 1 to {items}: "

@@ -44,7 +44,7 @@ def prepare(config: configs.Config) -> Prepared:
     dataset = reader(config.data)
     check(dataset)
     split = splitter(dataset, config.data)
-    evaluate.check(config.evaluate, len(dataset.vocabularies["item"]))
+    evaluate.check(config.evaluate, *(len(dataset.vocabularies[one]) for one in ("query", "item")))
     return Prepared(config, dataset, split, train.parts(config, split.train))
 
 
@@ -96,7 +96,7 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         "random": (evaluate.random(), jax.random.key(config.seed)),
     }
     test = evaluate.prepare(split.test, config.evaluate.batch)
-    factors = folding.factors(split.train, config.evaluate.rank)
+    factors = folding.factors(split.test.known, config.evaluate.rank)
     found, refused = {}, {}
     for name, (one, params) in judged.items():
         judge = clock.compile(evaluate.ranker(one, config.evaluate, config.model.history), params, test)
@@ -109,7 +109,9 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds
         if one is retriever:
             _draw(folder / "plots", prepared, fitted, ranking, sampled)
-    timing = {name: round(value, 3) for name, value in clock.items()}
+    rate = fitted.steps / clock["train_s"]
+    timing = {**clock, "steps_per_s": rate, "examples_per_s": rate * config.train.batch}
+    timing = {name: round(value, 3) for name, value in timing.items()}
     echo(reports.table(found, reports.columns(found[config.model.name])))
     for reason in refused[config.model.name].values():
         echo(f"refused: {reason}")

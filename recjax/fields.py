@@ -113,6 +113,8 @@ def check(config: Any, prefix: str = "") -> None:
     Raises:
         InputError: names the field, the value and what was wanted.
     """
+    if not dataclasses.is_dataclass(config):
+        raise InputError(f"the config is {config!r}; wanted a recjax.configs.Config")
     hints = typing.get_type_hints(type(config))
     for one in dataclasses.fields(config):
         value, kind, name = getattr(config, one.name), hints[one.name], prefix + one.name

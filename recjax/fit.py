@@ -110,8 +110,6 @@ def fit(
             echo(f"step {last:,}: loss {means['loss']:.4f}, validation {select} {reports.number(found[select])}")
             if stale == settings.patience:
                 break
-    clock["steps_per_s"] = last / clock["train_s"]
-    clock["examples_per_s"] = clock["steps_per_s"] * settings.batch
     return Fit(params, best_step, last, lines)
 
 
@@ -119,8 +117,10 @@ def _schedule(settings: configs.Train, interactions: int) -> list[tuple[int, int
     """Blocks of steps as (first, last, whether an evaluation follows); the last one may be shorter."""
     epoch = interactions / settings.batch
     total = max(1, round(settings.epochs * epoch))
-    every = max(1, round(settings.evaluate * epoch / settings.block))
-    edges = [*range(0, total, settings.block), total]
+    between = max(1, round(settings.evaluate * epoch))
+    block = min(settings.block, between)
+    every = round(between / block)
+    edges = [*range(0, total, block), total]
     return [
         (first, last, number % every == 0 or last == total)
         for number, (first, last) in enumerate(itertools.pairwise(edges), 1)

@@ -52,14 +52,29 @@ def check(dataset: Dataset) -> None:
     """Refuses interactions that no step could use.
 
     Raises:
-        InputError: none at all, or weights that are negative or not finite.
+        InputError: none at all, rows out of order, ids without a feature row, weights that are not above 0, or times
+            that span 68 years or more.
     """
-    if len(dataset.interactions.query) == 0:
+    query, item, weight, time = dataset.interactions
+    if len(query) == 0:
         raise InputError("the data set has no interactions; wanted at least one")
-    weight = np.asarray(dataset.interactions.weight)
-    bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+    back = np.diff(query) < 0
+    if time is not None:
+        back |= (np.diff(query) == 0) & (np.diff(time) < 0)
+    if back.any():
+        row = np.argmax(back) + 1
+        raise InputError(f"interaction {row} is out of order; wanted rows sorted by (query, time): see arrange")
+    for name, ids, features in (("query", query, dataset.queries), ("item", item, dataset.corpus)):
+        count = len(features[name])
+        bad = np.flatnonzero((ids < 0) | (ids >= count))
+        if len(bad):
+            raise InputError(f"interaction {bad[0]} has {name} {ids[bad[0]]}; wanted an id from 0 to {count - 1}")
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight > 0)))
     if len(bad):
-        raise InputError(f"interaction {bad[0]} has weight {weight[bad[0]]}; wanted finite weights of at least 0")
+        raise InputError(f"interaction {bad[0]} has weight {weight[bad[0]]}; wanted finite weights above 0")
+    if time is not None and int(np.max(time)) - int(np.min(time)) >= 2**31:
+        span = int(np.max(time)) - int(np.min(time))
+        raise InputError(f"times span {span} seconds; wanted seconds over less than 68 years")
 
 
 def fingerprint(dataset: Dataset) -> str:

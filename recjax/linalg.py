@@ -17,3 +17,15 @@ def gramian(rows: Float[Array, "B D"], weight: Float[Array, " B"] | None = None)
         return rows.T @ rows / rows.shape[0]
     total = jnp.sum(weight)
     return (rows * weight[:, None]).T @ rows / jnp.where(total > 0, total, 1.0)
+
+
+def unit(rows: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+    """Each row divided by its norm; a zero row stays zero, with finite gradients.
+
+    >>> unit(jnp.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    square = jnp.sum(rows * rows, axis=-1, keepdims=True)
+    exists = square > 0
+    # The inner where keeps the gradient of a zero row finite.
+    return rows * jnp.where(exists, 1.0 / jnp.sqrt(jnp.where(exists, square, 1.0)), 0.0)

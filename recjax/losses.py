@@ -4,7 +4,8 @@ Logits in, one number a query out. `target` [B P] is the distribution over the p
 [B C] says which negatives count for a row, and `weight` how much: the importance weight 1 / expected count of a
 sampled negative, times the weight of unobserved pairs. Every sum over negatives then has the sum over the corpus as
 its expectation. For the softmax a weight is the log-q correction: weight exp(logit) = exp(logit - log_q).
-A row with neither positives nor negatives gives 0 and finite gradients.
+What is masked may hold anything, an infinite weight too. A row with neither positives nor negatives gives 0 and finite
+gradients.
 """
 
 import jax
@@ -33,7 +34,7 @@ def softmax(positive: Logits, negative: Negatives, *, target: Logits, where: Whe
     """
     exists = target > 0
     where = jnp.broadcast_to(where & (weight > 0), negative.shape)
-    logits = negative + jnp.log(jnp.where(weight > 0, weight, 1.0))
+    logits = negative + jnp.log(jnp.where(where, weight, 1.0))
     top = jnp.maximum(
         jnp.max(positive, axis=-1, where=exists, initial=-jnp.inf),
         jnp.max(logits, axis=-1, where=where, initial=-jnp.inf),
@@ -83,10 +84,10 @@ def _expect(target: Logits, value: Logits) -> PerQuery:
 
 
 def _total(value: Negatives, where: Where, weight: Weight) -> PerQuery:
-    return jnp.sum(weight * jnp.where(where, value, 0.0), axis=-1)
+    return jnp.sum(jnp.where(where, weight, 0.0) * jnp.where(where, value, 0.0), axis=-1)
 
 
 def _pairs(function, positive, negative, target, where, weight):
     difference = negative[:, None, :] - positive[:, :, None]
     value = jnp.where((target > 0)[:, :, None] & where[:, None, :], function(difference), 0.0)
-    return jnp.einsum("bp,bc,bpc->b", target, jnp.broadcast_to(weight, negative.shape), value)
+    return jnp.einsum("bp,bc,bpc->b", target, jnp.broadcast_to(jnp.where(where, weight, 0.0), negative.shape), value)

@@ -19,12 +19,15 @@ _ACTIVATIONS = {
 
 def mf(settings: configs.Model, dataset: Dataset) -> Model:
     """Matrix factorization: a table of queries, a table of items."""
+    _refuse_unread(settings, "query_features", "item_features", "hidden", "activation", "dropout", "normalization")
+    _refuse_unread(settings, "bag", "side", "buckets", "tied")
     specs = {name: _id_table(settings, dataset, name, unknown_rows=0) for name in ("query", "item")}
     return Model(specs, towers.embedding(Feature("query", "query")), towers.embedding(Feature("item", "item")))
 
 
 def softmax_dnn(settings: configs.Model, dataset: Dataset) -> Model:
     """A net over history and side features gives ψ(x); the corpus is a table V. Source: Covington et al. 2016."""
+    _refuse_unread(settings, "item_features")
     specs = {"item": _id_table(settings, dataset, "item", unknown_rows=0)}
     query = _tower(settings, _query_features(settings, dataset, specs), specs)
     return Model(specs, query, towers.embedding(Feature("item", "item")))
@@ -37,6 +40,16 @@ def two_tower(settings: configs.Model, dataset: Dataset) -> Model:
     chosen = _choose("item_features", settings.item_features, ["item"], dataset.corpus)
     item = _tower(settings, _features(settings, dataset, chosen, dataset.corpus, specs), specs)
     return Model(specs, query, item)
+
+
+def _refuse_unread(settings: configs.Model, *names: str) -> None:
+    """A setting that changes nothing would be written into the result as if it did."""
+    for name in names:
+        value, default = getattr(settings, name), getattr(configs.Model(), name)
+        if value != default:
+            raise InputError(
+                f"model.{name} is {value!r}, which model.name={settings.name!r} does not read; leave it out"
+            )
 
 
 def _id_table(settings: configs.Model, dataset: Dataset, name: str, unknown_rows: int) -> Table:

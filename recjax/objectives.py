@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from recjax import embed
-from recjax import logits as logits_
+from recjax import embed, logits
 from recjax.types import Batch, Candidates, Data, Key, Model, Params, Penalty, Sampler
 
 
@@ -47,14 +46,14 @@ def objective(
 
         def present(ids):
             items = embed.items(None, model, frozen, _of(data, ids))
-            return logits_.scale(score(jax.lax.stop_gradient(queries), items), temperature)
+            return logits.scale(score(jax.lax.stop_gradient(queries), items), temperature)
 
         candidates, sampler_state = sampler.sample(sample_key, sampler_state, batch, present)
         own, others, where = _embed(item_key, model, params, sampler.in_batch, candidates, batch, data)
-        positive = logits_.scale(score(queries, own), temperature)
-        negative = logits_.scale(score(queries, others), temperature)
+        positive = logits.scale(score(queries, own), temperature)
+        negative = logits.scale(score(queries, others), temperature)
         if correction == "all":
-            positive = logits_.correct(positive, candidates.positive_log_q)
+            positive = logits.correct(positive, candidates.positive_log_q)
         weight = jnp.ones(()) if correction == "none" else jnp.exp(-candidates.log_q)
         weight = jnp.atleast_2d(unobserved_weight * weight)
         per_query = loss(positive, negative, target=batch.target, where=where, weight=weight)

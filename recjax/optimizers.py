@@ -1,19 +1,36 @@
 """The optimizers that a config can name."""
 
+import functools
 import inspect
 from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
 import optax
 
 
+@functools.cache
 def members() -> dict[str, Callable[..., optax.GradientTransformation]]:
-    """The members of optax whose first argument is a learning rate.
+    """The optimizers of optax that need a learning rate, gradients and parameters, and nothing else.
 
-    >>> {"adam", "adagrad", "sgd"} <= set(members())
-    True
+    >>> {"adam", "adagrad", "sgd"} <= set(members()), "lbfgs" in members()
+    (True, False)
     """
-    return {
-        name: value
-        for name, value in vars(optax).items()
-        if inspect.isfunction(value) and next(iter(inspect.signature(value).parameters), "") == "learning_rate"
-    }
+    return {name: value for name, value in vars(optax).items() if name[0] != "_" and _steps(name, value)}
+
+
+def _steps(name: str, build: Callable) -> bool:
+    if not inspect.isfunction(build) or name.startswith("scale_by"):
+        return False
+    if next(iter(inspect.signature(build).parameters), "") != "learning_rate":
+        return False
+
+    def step(params):
+        optimizer = build(0.1)
+        return optimizer.update(params, optimizer.init(params), params)
+
+    try:
+        jax.eval_shape(step, {"table": jnp.zeros((2, 2))})
+    except TypeError:  # it wants more: the value of the loss, say
+        return False
+    return True

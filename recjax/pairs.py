@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from recjax import evaluate, folding
@@ -33,8 +34,9 @@ def sample(ranking: evaluate.Ranking, known: Dataset, score: Callable, size: int
     chosen = rng.choice(usable, min(len(usable), 16 * size), replace=False)
     some_queries = rng.choice(len(ranking.query), min(len(ranking.query), size), replace=False)
     some_items = rng.choice(ranking.items.shape[0], min(ranking.items.shape[0], size), replace=False)
-    observed = score(ranking.queries[rows[chosen]], ranking.items[items[chosen]][:, None, :])[:, 0]
-    random = score(ranking.queries[some_queries], ranking.items[some_items])
+    with jax.default_matmul_precision("highest"):
+        observed = score(ranking.queries[rows[chosen]], ranking.items[items[chosen]][:, None, :])[:, 0]
+        random = score(ranking.queries[some_queries], ranking.items[some_items])
     return PairScores(
         np.asarray(observed, np.float64),
         np.asarray(random, np.float64),

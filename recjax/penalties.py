@@ -25,7 +25,7 @@ def corpus_gravity(weight: float | Array) -> Penalty:
     """The weighted mean of <u, v>² over the pairs of a batch query and *any* item, for an item tower that is a table.
 
     = weight <mean of u uᵀ over the batch, VᵀV / N>: every item counts once, queries count by how often they are seen.
-    O((B + N) D²) a step. The expectation of squared uniform negatives, without their noise.
+    O((B + N) D²) a step. Up to the factor N it is what squared uniform negatives estimate.
     Source: Krichene et al. 2019, equation 3, with other weights of the items.
     """
 

@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-COLUMNS = ("recall", "ndcg", "mrr", "coverage", "mean_popularity", "cross_group_share", "folding_excess")
+COLUMNS = (
+    "recall",
+    "ndcg",
+    "mrr",
+    "coverage",
+    "mean_popularity",
+    "cross_group_share",
+    "folding_excess",
+    "random_pair_auc",
+)
 
 
 def columns(metrics: Mapping[str, float]) -> list[str]:
@@ -29,14 +38,16 @@ def table(rows: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> str:
 def number(value: float | None) -> str:
     """Four decimals below 1, four significant digits above.
 
-    >>> number(0.5), number(-0.25), number(3.14159), number(1.0), number(None)
-    ('.5000', '-.2500', '3.142', '1.000', '')
+    >>> number(0.5), number(-0.25), number(-1e-9), number(3.14159), number(99.996), number(1234.5), number(None)
+    ('.5000', '-.2500', '.0000', '3.142', '100.0', '1234', '')
     """
     if value is None:
         return ""
+    value = round(value, 4) + 0.0  # no minus before a zero
     if abs(value) < 1:
         return f"{value:.4f}".replace("0.", ".", 1)
-    return f"{value:.{max(0, 3 - len(str(int(abs(value)))) + 1)}f}" if abs(value) < 100 else f"{value:.0f}"
+    digits = len(f"{abs(value):.4g}".split(".")[0])
+    return f"{value:.{max(0, 4 - digits)}f}"
 
 
 def summary(rows: Mapping[str, Mapping[str, Mapping[str, float]]], names: Sequence[str]) -> str:

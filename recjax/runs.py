@@ -29,13 +29,13 @@ def create(workdir: str | None, name: str) -> pathlib.Path:
             raise InputError(f"--workdir={workdir} cannot be made ({error}); name another") from None
         return path
     number = 1
-    while True:
-        path = pathlib.Path("runs") / f"{name}-{number}"
-        try:
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            number += 1
+    while (path := pathlib.Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made ({error}); name a folder with --workdir") from None
+    return path
 
 
 def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:

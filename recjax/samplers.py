@@ -58,7 +58,7 @@ def popularity(settings: configs.Sampler) -> Sampler:
 def log_uniform(settings: configs.Sampler) -> Sampler:
     """Draws with probability log((r + 2) / (r + 1)) / log(N + 1) for the r-th most frequent item: Zipf's law.
 
-    Source: Jean et al. 2015; the candidate sampler of TensorFlow.
+    Source: TensorFlow's log_uniform_candidate_sampler.
     """
 
     def weights(data: Data) -> np.ndarray:
@@ -146,9 +146,9 @@ def _corpus_size(data: Data, params: Params | None) -> Int[Array, ""]:
 
 
 def _own(batch: Batch) -> tuple[Int[Array, " C"], float]:
-    """The batch's positives, and the log of how many other examples a row meets (alone it meets none that count)."""
+    """The batch's positives, and the log of how many other examples a row meets."""
     others = batch.positive.shape[0] - 1
-    return batch.positive.reshape(-1), float(np.log(max(others, 1)))
+    return batch.positive.reshape(-1), float(np.log(others)) if others else -np.inf
 
 
 def _candidates(batch: Batch, ids: Int[Array, " C"], log_q: Array, positive_log_q: Float[Array, "B P"]) -> Candidates:

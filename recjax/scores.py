@@ -3,6 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recjax import linalg
+
 
 def dot(queries: Float[Array, "B D"], items: Float[Array, "C D"] | Float[Array, "B C D"]) -> Float[Array, "B C"]:
     """Score = <query, item>.
@@ -21,10 +23,4 @@ def cosine(queries: Float[Array, "B D"], items: Float[Array, "C D"] | Float[Arra
     >>> cosine(jnp.array([[0.0, 2.0]]), jnp.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
     [[0.800000011920929, 0.0]]
     """
-    return dot(_unit(queries), _unit(items))
-
-
-def _unit(rows: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
-    square = jnp.sum(rows * rows, axis=-1, keepdims=True)
-    # The inner where keeps the gradient of a zero row finite.
-    return rows * jnp.where(square > 0, 1.0 / jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    return dot(linalg.unit(queries), linalg.unit(items))

@@ -28,9 +28,10 @@ def last_out(dataset: Dataset, settings: configs.Data) -> Split:
 
 
 def share_out(dataset: Dataset, settings: configs.Data) -> Split:
-    """A random share of each query's interactions is test, an equal share validation; times are forgotten.
+    """A random share of each query's interactions is test, an equal share validation; times and order are forgotten.
 
-    A query with n interactions gives floor(share n) to each part. The draw is fixed by data.seed.
+    A query with n interactions gives floor(share n) to each part, and its interactions are put in a random order, so
+    that no history tells of time. The draw is fixed by data.seed.
 
     Raises:
         InputError: a share outside (0, 0.5), or so small that nothing is held out.
@@ -40,13 +41,11 @@ def share_out(dataset: Dataset, settings: configs.Data) -> Split:
             f"data.share is {settings.share}; wanted a share between 0 and 0.5: type --config.data.share=0.1"
         )
     query = dataset.interactions.query
-    noise = np.random.default_rng(settings.seed).random(len(query))
-    order = np.lexsort((noise, query))
-    rank = np.empty(len(query), np.int64)
-    rank[order] = np.arange(len(query)) - np.searchsorted(query, query)
+    order = np.lexsort((np.random.default_rng(settings.seed).random(len(query)), query))
+    shuffled = take(dataset.interactions, order)._replace(time=None)
+    rank = np.arange(len(query)) - np.searchsorted(query, query)
     held = np.floor(settings.share * np.bincount(query)[query]).astype(np.int64)
-    timeless = dataset._replace(interactions=dataset.interactions._replace(time=None))
-    return _split(timeless, (rank >= held) & (rank < 2 * held), rank < held)
+    return _split(dataset._replace(interactions=shuffled), (rank >= held) & (rank < 2 * held), rank < held)
 
 
 def _split(dataset: Dataset, validation: np.ndarray, test: np.ndarray) -> Split:

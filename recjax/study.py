@@ -70,12 +70,15 @@ def run(
         "columns": list(study.columns),
         "rows": rows,
         "timing": timing,
+        "best_steps": {arm: [result["best_step"] for result in results] for arm, results in outcomes.items()},
+        "steps": {arm: [result["steps"] for result in results] for arm, results in outcomes.items()},
+        "refused": {arm: [result["refused"] for result in results] for arm, results in outcomes.items()},
         "configs": {arm: results[0]["config"] for arm, results in outcomes.items()},
     }
     for place in [folder / "study"] + ([pathlib.Path(save)] if save else []):
         place.parent.mkdir(parents=True, exist_ok=True)
-        runs.write_json(place.with_suffix(".json"), found)
-        study.draw(place.with_suffix(".png"), rows)
+        runs.write_json(place.with_name(place.name + ".json"), found)
+        study.draw(place.with_name(place.name + ".png"), rows)
     echo(reports.summary(rows, study.columns))
     return found
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from recjax import tables
+from recjax import linalg, tables
 from recjax.types import Bag, Features, Key, Tower
 
 
@@ -39,9 +39,7 @@ class MLP(nnx.Module):
             x = layer(self.dropout(x, deterministic=rngs is None, rngs=rngs))
         if self.norm is not None:
             x = self.norm(x)
-        if self.unit:
-            x = x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), 1e-6)
-        return x
+        return linalg.unit(x) if self.unit else x
 
 
 def functional(build: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Callable, Callable]:

@@ -47,11 +47,26 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
         InputError: what was given, what was wanted, what to type.
     """
     sampler = fields.resolve("sampler", config.sampler.name, fields.members(samplers))(config.sampler)
+    if not isinstance(sampler, Sampler):
+        raise InputError(f"sampler.name={config.sampler.name!r} gave {sampler!r}; wanted a recjax.types.Sampler")
+    if config.sampler.name == "none" and config.objective.loss in ("softmax", "bpr", "hinge"):
+        raise InputError(
+            f"objective.loss={config.objective.loss!r} compares positives with negatives and sampler.name='none' has "
+            "none, so nothing would be learned; type --config.objective.loss=squared or --config.sampler.name=uniform"
+        )
+    if config.sampler.name == "in_batch" and config.train.batch == 1:
+        raise InputError("sampler.name='in_batch' finds no negatives in train.batch=1; type --config.train.batch=512")
     if config.objective.correction == "all" and config.objective.loss != "softmax":
         raise InputError(
             f"objective.correction='all' shifts the positive's logit, which only the softmax allows; objective.loss is "
             f"{config.objective.loss!r}: type --config.objective.correction=negatives"
         )
+    for name in ("gravity", "corpus_gravity", "batch_gravity"):
+        if getattr(config.penalties, name) and config.objective.score != "dot":
+            raise InputError(
+                f"penalties.{name} is the mean of squared dot products and objective.score={config.objective.score!r}; "
+                f"type --config.penalties.{name}=0 or --config.objective.score=dot"
+            )
     for name, setups in (("gravity", ("mf",)), ("corpus_gravity", ("mf", "softmax_dnn"))):
         weight = getattr(config.penalties, name)
         if weight and config.model.name not in setups:
@@ -60,8 +75,11 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
                 f"penalties.{name} reads whole tables, but model.name={config.model.name!r} has a net instead; "
                 f"type --config.penalties.{name}=0 --config.penalties.{other}={weight}"
             )
+    model = fields.resolve("model", config.model.name, fields.members(models))(config.model, dataset)
+    if not isinstance(model, Model):
+        raise InputError(f"model.name={config.model.name!r} gave {model!r}; wanted a recjax.types.Model")
     return Parts(
-        fields.resolve("model", config.model.name, fields.members(models))(config.model, dataset),
+        model,
         known.masked(sampler) if config.sampler.mask_known else sampler,
         fields.resolve("loss", config.objective.loss, fields.members(losses)),
         fields.resolve("score", config.objective.score, fields.members(scores)),
@@ -71,13 +89,19 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
 
 
 def init(params: Params, parts: Parts, knobs: Knobs, data: Data) -> State:
-    """The state before the first step, from new parameters or given ones."""
+    """The state before the first step, from new parameters or given ones.
+
+    What samplers and penalties keep is copied: a state may be donated, and `data` must outlive it.
+    """
+    held = (
+        parts.sampler.init(data, params),
+        {name: build(0.0).init(data, params) for name, build in parts.penalties.items()},
+    )
     return State(
         jnp.zeros((), jnp.int32),
         params,
         parts.optimizer(knobs["optimizer.learning_rate"]).init(params),
-        parts.sampler.init(data, params),
-        {name: build(0.0).init(data, params) for name, build in parts.penalties.items()},
+        *jax.tree.map(jnp.copy, held),
     )
 
 

@@ -1,7 +1,8 @@
 """The embedded world: queries and items in groups that hardly interact, as speakers of different languages do.
 
 Group sizes and popularity inside a group follow Zipf's law; inside a group a low-rank taste decides. Some side
-features tell something (country, age, language, topics), others nothing (device, publisher).
+features tell something (country, age, language, topics), others nothing (device, publisher). Times are drawn
+independently of taste: the order of a query's interactions tells nothing.
 """
 
 from typing import NamedTuple
@@ -49,7 +50,7 @@ def world(settings: configs.World) -> tuple[Dataset, Truth]:
     popularity = _popularity(rng, item_group)
     truth = Truth(query_taste, item_taste, popularity)
     query, item = _interact(rng, settings, query_group, item_group, truth)
-    time = rng.uniform(0, 300 * DAY, settings.queries)[query] + rng.exponential(DAY, len(query)).cumsum() % (60 * DAY)
+    time = rng.uniform(0, 300 * DAY, settings.queries)[query] + rng.uniform(0, 60 * DAY, len(query))
     queries = {
         "query": np.arange(settings.queries, dtype=np.int32),
         "country": _noisy(rng, query_group, settings.groups, 0.9),
