@@ -2,7 +2,9 @@
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +18,11 @@ def members() -> dict[str, Callable[..., optax.GradientTransformation]]:
     >>> {"adam", "adagrad", "sgd"} <= set(members()), "lbfgs" in members()
     (True, False)
     """
-    return {name: value for name, value in vars(optax).items() if name[0] != "_" and _steps(name, value)}
+    return {name: value for name, value in vars(optax).items() if _is_optimizer(name, value)}
 
 
-def _steps(name: str, build: Callable) -> bool:
-    if not inspect.isfunction(build) or name.startswith("scale_by"):
+def _is_optimizer(name: str, build: Any) -> bool:
+    if not inspect.isfunction(build) or name.startswith(("_", "scale_by")):
         return False
     if next(iter(inspect.signature(build).parameters), "") != "learning_rate":
         return False
@@ -30,7 +32,9 @@ def _steps(name: str, build: Callable) -> bool:
         return optimizer.update(params, optimizer.init(params), params)
 
     try:
-        jax.eval_shape(step, {"table": jnp.zeros((2, 2))})
-    except TypeError:  # it wants more: the value of the loss, say
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            jax.eval_shape(step, {"table": jnp.zeros((2, 2))})
+    except (TypeError, Warning):  # it wants more: the value of the loss, say, or a key
         return False
     return True

@@ -30,7 +30,7 @@ def table(rows: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> str:
     >>> print(table({"model": {"ndcg@10": 0.08123, "mean_popularity@10": 312.4}}, ["ndcg@10", "mean_popularity@10"]))
     |       | ndcg@10 | mean_popularity@10 |
     | ----- | ------: | -----------------: |
-    | model |   .0812 |                312 |
+    | model |   .0812 |              312.4 |
     """
     return _markdown({row: [number(values.get(name)) for name in names] for row, values in rows.items()}, names)
 

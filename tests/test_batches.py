@@ -123,12 +123,13 @@ def test_a_repeated_item_gets_the_sum_of_its_probabilities():
 @pytest.mark.parametrize("time", [TIME, None])
 @pytest.mark.parametrize("positives", [1, 2, 4])
 def test_frequency_is_the_mean_count_over_all_examples(time, positives):
-    item = [3, 1, 2, 0, 3, 2, 1, 0]
+    """Each example counts an item once, as `draw` leaves it, however often the query repeats it."""
+    item = [3, 1, 3, 3, 3, 2, 1, 2]
     data = batches.prepare(dataset(QUERY, item, time), positives)
     count = np.zeros(20)
     for first in range(len(QUERY)):
-        for one in reference(first, positives, 1, time is None)[0]:
-            count[item[one]] += 1 / len(QUERY)
+        for one in {item[row] for row in reference(first, positives, 1, time is None)[0]}:
+            count[one] += 1 / len(QUERY)
     np.testing.assert_allclose(data.frequency, count, rtol=1e-6)
 
 
@@ -152,6 +153,10 @@ def test_large_unix_times_keep_their_seconds():
     [
         (dataset([0], [0], [0])._replace(interactions=Interactions(*[np.zeros(0, int)] * 4)), "no interactions"),
         (dataset([0, 0], [0, 1], [0, 2**31]), "2147483648 seconds; wanted seconds over less than 68 years"),
+        (dataset([1, 0], [0, 1], None), r"interaction 1 is out of order; wanted rows sorted by \(query, time\)"),
+        (dataset([0, 0], [0, 1], [5, 4]), "interaction 1 is out of order"),
+        (dataset([0, 0], [0, 20], None), "interaction 1 has item 20; wanted an id from 0 to 19"),
+        (dataset([0, 0], [-1, 0], None), "interaction 0 has item -1; wanted an id from 0 to 19"),
     ],
 )
 def test_data_that_no_step_can_use_is_refused(given, message):

@@ -105,6 +105,18 @@ def test_the_evaluation_knows_what_the_split_says(split):
     np.testing.assert_array_equal(found[:, 0], last.item[np.isin(last.query, np.unique(split.test.relevant.query))])
 
 
+@pytest.mark.parametrize("name", ["recall", "recall_capped", "ndcg", "map"])
+def test_a_ranking_of_the_whole_corpus_is_perfect_in_recall_with_repeats(name, split):
+    """A relevant item counts once, however often the query came back to it."""
+    twice = type(split.test.relevant)(*(np.repeat(one, 3) for one in split.test.relevant))
+    held = split.test._replace(relevant=twice, known=split.test.known._replace(repeats=True))
+    settings = dataclasses.replace(SETTINGS, k=(120,))
+    once = judged(split.test._replace(known=held.known), settings)
+    found = judged(held, settings)
+    np.testing.assert_array_equal(found.metrics[f"{name}@120"], once.metrics[f"{name}@120"])
+    assert name not in ("recall", "recall_capped") or np.all(found.metrics[f"{name}@120"] == 1.0)
+
+
 def test_popularity_ranks_by_the_known_count(split):
     held = split.test
     ranking = judged(held, retriever=evaluate.popularity(), params=())
@@ -116,10 +128,12 @@ def test_popularity_ranks_by_the_known_count(split):
 
 
 def test_random_ranks_every_item_alike(split):
-    """1,200 draws of 120 items: the count of an item has sd 3.0; a bound of 8 sd leaves room for shared items."""
+    """An item's count is binomial but for what a query has seen: 5 sd, p < 1e-6 an item and side."""
     ranking = judged(split.test, retriever=evaluate.random(), params=jax.random.key(0))
     count = np.bincount(ranking.ids.reshape(-1), minlength=120)
-    assert count.max() < ranking.ids.size / 120 + 8 * 3.2
+    mean = ranking.ids.size / 120
+    known = split.test.known.interactions.item
+    assert np.all(np.abs(count - mean)[np.bincount(known, minlength=120) < 12] < 5 * np.sqrt(mean))
     other = judged(split.test, retriever=evaluate.random(), params=jax.random.key(1))
     assert np.mean(other.ids == ranking.ids) < 0.1
 
@@ -145,4 +159,10 @@ def test_a_number_that_is_not_finite_is_told(place, split):
 )
 def test_settings_that_no_evaluation_can_use_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
-        evaluate.check(dataclasses.replace(SETTINGS, **changes), 120)
+        evaluate.check(dataclasses.replace(SETTINGS, **changes), 120, 120)
+
+
+@pytest.mark.parametrize(("queries", "items"), [(1, 120), (120, 1)])
+def test_a_data_set_of_one_query_or_item_is_refused(queries, items):
+    with pytest.raises(InputError, match=f"has {queries} queries and {items} items; wanted at least two of each"):
+        evaluate.check(dataclasses.replace(SETTINGS, k=(1,), select="ndcg@1"), queries, items)

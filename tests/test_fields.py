@@ -285,7 +285,7 @@ def test_a_value_of_another_type_is_refused(name, value, wanted):
         ("data.world.cross", 1.0, "below 1.0"),
         ("data.share", 0.5, "below 0.5"),
         ("model.hidden", (8, 0), "at least 1"),
-        ("objective.temperature", 0.0, "above 0.0"),
+        ("objective.temperature", 0.0, "at least 1e-06"),
         ("optimizer.learning_rate", NAN, "finite"),
         ("penalties.l2", INF, "finite"),
         ("train.batch", 8.0, "int"),

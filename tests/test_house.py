@@ -96,6 +96,36 @@ def test_the_readme_shows_what_the_results_say(path):
     assert reports.summary(result["rows"], result["columns"]) in readme
 
 
+def load(name):
+    path = ROOT / "results" / f"{name}.json"
+    if not path.exists():
+        pytest.skip(f"results/{name}.json has not been written; run experiments/{name}.py")
+    return json.loads(path.read_text())
+
+
+def mean(result, row, metric):
+    return result["rows"][row][metric]["mean"]
+
+
+@pytest.mark.parametrize(("setup", "times"), [("mf", 2), ("softmax", 3), ("two_tower", 2)])
+def test_the_setups_keep_their_claim_on_movielens(setup, times):
+    result = load("movielens")
+    assert mean(result, setup, "ndcg@10") >= times * mean(result, "popularity", "ndcg@10")
+    seconds = result["timing"][setup]
+    assert sum(seconds[part]["mean"] for part in ("compile_s", "train_s", "evaluate_s")) < 300
+
+
+@pytest.mark.parametrize("cure", ["uniform negatives", "gravity"])
+def test_folding_keeps_its_claim(cure):
+    result = load("folding")
+    folded = mean(result, "positives only", "cross_group_share@10")
+    assert folded >= 0.3
+    assert mean(result, cure, "cross_group_share@10") <= folded / 10
+    assert mean(result, cure, "recall@10") >= 0.95 * mean(result, "full softmax", "recall@10")
+    done = zip(result["best_steps"]["full softmax"], result["steps"]["full softmax"], strict=True)
+    assert all(best < last for best, last in done)
+
+
 def test_ci_runs_the_readmes_test_command():
     install, run = ["python3 -m pip install -e '.[test]'", "python3 -m pytest"]
     assert f"{install} && {run}" in (ROOT / "README.md").read_text()

@@ -5,12 +5,14 @@ import pathlib
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
 
 import launch
+from recjax import configs, embed, evaluate, experiment, fields
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = [
@@ -60,7 +62,8 @@ def lines(path):
 
 @pytest.mark.parametrize("setup", ["mf", "softmax", "two_tower"])
 def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
-    assert run("--workdir=here", *SMALL, config=setup) == 0
+    small = [one for one in SMALL if setup != "mf" or "hidden" not in one]
+    assert run("--workdir=here", *small, config=setup) == 0
     folder = tmp_path / "here"
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {
         "config.json", "metrics.jsonl", "result.json", "parameters.npz",
@@ -85,6 +88,31 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
     judged = [line for line in lines(folder / "metrics.jsonl") if "split" in line]
     assert [line["step"] for line in blocks] == [*range(7, result["steps"], 7), result["steps"]]
     assert result["best_step"] == max(judged, key=lambda line: line["ndcg@10"])["step"]
+
+
+def test_the_parameters_that_are_kept_are_those_of_the_best_step(run, tmp_path):
+    """Their validation metrics, computed anew, are the line of the best step, which is not the last."""
+    rate = ["--config.optimizer.learning_rate=0.1", "--config.train.evaluate=0.2", "--config.train.epochs=6"]
+    assert run("--workdir=here", *[one for one in SMALL if "epochs" not in one], *rate) == 0
+    result = read(tmp_path / "here" / "result.json")
+    assert result["best_step"] < result["steps"]
+    overrides = dict(one.removeprefix("--config.").split("=") for one in SMALL)
+    prepared = experiment.prepare(fields.override(configs.Config(), overrides))
+    params = embed.init(jax.random.key(0), prepared.parts.model)
+    kept = np.load(tmp_path / "here" / "parameters.npz")
+    names = list(experiment.flatten(params))
+    params = jax.tree.unflatten(jax.tree.structure(params), [kept[name] for name in names])
+    settings = prepared.config.evaluate
+    retriever = evaluate.model_retriever(prepared.parts.model, prepared.parts.score, settings.block)
+    judge = jax.jit(evaluate.ranker(retriever, settings, prepared.config.model.history))
+    ranking = evaluate.rank(judge, params, evaluate.prepare(prepared.split.validation, settings.batch))
+    found = evaluate.means(ranking, prepared.split.validation.known, settings)
+    line = next(
+        line
+        for line in lines(tmp_path / "here" / "metrics.jsonl")
+        if "split" in line and line["step"] == result["best_step"]
+    )
+    assert found == {name: line[name] for name in found}
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_gives_others(run, tmp_path):
@@ -127,7 +155,10 @@ def test_without_times_the_order_is_said_to_be_unknown(run, tmp_path):
         (["--config.train.batch=many"], "--config.train.batch=many: wanted a whole number"),
         (["--config.model.tied=maybe"], "--config.model.tied=maybe: wanted true or false"),
         (["--config.model.hidden=64,0"], "config field 'model.hidden' is 0; wanted a value at least 1"),
-        (["--config.objective.temperature=0"], "config field 'objective.temperature' is 0.0; wanted a value above 0"),
+        (
+            ["--config.objective.temperature=0"],
+            "'objective.temperature' is 0.0; wanted a value at least 1e-06",
+        ),
         (["--config.train.epochs=nan"], "config field 'train.epochs' is nan; wanted a finite number"),
         (["--config.objective.loss=sofmax"], "unknown loss 'sofmax'; did you mean 'softmax'"),
         (["--config.objective.loss=nowhere:loss"], "loss 'nowhere:loss' was not found"),
@@ -141,6 +172,13 @@ def test_without_times_the_order_is_said_to_be_unknown(run, tmp_path):
         (["--wrokdir=x"], "unknown flag '--wrokdir'; did you mean '--workdir'"),
         (["--config.seed"], "--config.seed has no value; type --config.seed=VALUE"),
         (["--save=x"], "--save=x is for a study"),
+        (["--config.seed=99999999999999999999"], "wanted a value below 4294967296"),
+        (["--config.optimizer.name=lbfgs"], "unknown optimizer 'lbfgs'"),
+        (["--config.sampler.name=none"], "type --config.objective.loss=squared or --config.sampler.name=uniform"),
+        (
+            ["--config.data.world.queries=1", "--config.data.world.groups=1"],
+            "1 queries and 2000 items; wanted at",
+        ),
         (["stray"], "unknown flag 'stray'"),
     ],
 )
@@ -158,6 +196,18 @@ def test_an_existing_workdir_is_refused_and_left_alone(run, tmp_path, capsys):
     assert run("--workdir=here", *SMALL) == 2
     assert "--workdir=here exists; wanted a folder that does not" in capsys.readouterr().err
     assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_a_study_has_seeds_of_its_own(run, tmp_path, capsys):
+    assert run("--config.seed=3", config="folding") == 2
+    assert "--config.seed=3: a study runs seeds of its own" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_config_file_that_gives_no_config(run, tmp_path, capsys):
+    (tmp_path / "odd.py").write_text("def get_config():\n    return {}\n")
+    assert run("--config=odd.py") == 2
+    assert "the config is {}; wanted a recjax.configs.Config" in capsys.readouterr().err
 
 
 def test_a_config_file_that_is_not_there_or_defines_nothing(run, tmp_path, capsys):
@@ -225,7 +275,7 @@ from recjax import configs, plots
 from recjax.study import Study
 
 def get_study():
-    arms = {name: configs.Config(model=configs.Model(name=name)) for name in ("mf", "softmax_dnn")}
+    arms = {name: configs.Config(model=configs.Model(name=name)) for name in ("two_tower", "softmax_dnn")}
     return Study(arms, (0, 1), ("ndcg@10",), lambda path, rows: plots.bars(path, rows, ("ndcg@10",)))
 """
 
@@ -236,8 +286,8 @@ def test_a_study_gives_means_over_seeds(run, tmp_path, capsys):
     found = read(tmp_path / "there" / "two.json")
     assert found == read(tmp_path / "here" / "study.json")
     assert (tmp_path / "there" / "two.png").stat().st_size > 1000
-    assert list(found["rows"]) == ["mf", "softmax_dnn", "popularity", "random"]
-    for arm in ("mf", "softmax_dnn"):
+    assert list(found["rows"]) == ["two_tower", "softmax_dnn", "popularity", "random"]
+    for arm in ("two_tower", "softmax_dnn"):
         values = [read(tmp_path / "here" / f"{arm}-{seed}" / "result.json")["metrics"]["ndcg@10"] for seed in (0, 1)]
         row = found["rows"][arm]["ndcg@10"]
         assert row["values"] == values

@@ -136,6 +136,18 @@ def test_an_empty_row_gives_0_and_finite_gradients(name, candidates):
 
 
 @pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("value", [jnp.inf, jnp.nan])
+def test_what_is_masked_may_hold_anything(name, value):
+    given = example() | {"where": jnp.array([[True, False, True, False, True]] * BATCH)}
+    spoilt = given | {"weight": jnp.where(given["where"], given["weight"], value)}
+    loss, gradient = jax.value_and_grad(lambda one: call(FAMILY[name], spoilt | {"negative": one}).sum())(
+        given["negative"]
+    )
+    np.testing.assert_allclose(loss, call(FAMILY[name], given).sum(), rtol=1e-6)
+    assert np.all(np.isfinite(gradient))
+
+
+@pytest.mark.parametrize("name", FAMILY)
 def test_jit_equals_eager_and_vmap_equals_the_loop(name):
     given = example()
     eager = call(FAMILY[name], given)

@@ -1,7 +1,5 @@
 """The three setups: what they read, what they do not, and what ties them."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +13,9 @@ KEY = jax.random.key(0)
 
 
 def build(name, dataset, **settings):
-    return SETUPS[name](configs.Model(name=name, dimension=8, hidden=(12,), history=6, **settings), dataset)
+    if name != "mf":
+        settings |= {"hidden": (12,)}
+    return SETUPS[name](configs.Model(name=name, dimension=8, history=6, **settings), dataset)
 
 
 def some(data, split):
@@ -131,6 +131,16 @@ def test_the_output_is_normalised_as_asked(normalization, data, split):
     assert np.allclose(means, 0.0, atol=1e-5) == (normalization == "layer")
 
 
+def test_a_zero_output_of_unit_length_has_finite_gradients(data, split):
+    model = build("softmax_dnn", split.train, normalization="l2", query_features=("history",))
+    params = embed.init(KEY, model)
+    features = some(data, split)[0]
+    features = features | {"history": features["history"]._replace(where=jnp.zeros((10, 6), bool))}
+    value, gradient = jax.value_and_grad(lambda params: embed.queries(None, model, params, features).sum())(params)
+    assert value == 0.0
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(gradient))
+
+
 def test_dropout_is_random_in_training_alone(data, split):
     model = build("softmax_dnn", split.train, dropout=0.5)
     params, features = embed.init(KEY, model), some(data, split)[0]
@@ -143,7 +153,6 @@ def test_dropout_is_random_in_training_alone(data, split):
     )
 
 
-def test_activations_are_known_to_the_settings():
-    assert dataclasses.fields(configs.Model)
+def test_activations_keep_the_shape():
     for name in models._ACTIVATIONS:
         assert models._ACTIVATIONS[name](jnp.ones(2)).shape == (2,)

@@ -26,7 +26,7 @@ def whole(settings=None) -> Sampler:
 
 @pytest.fixture(scope="module", params=["mf", "softmax_dnn", "two_tower"])
 def model(request, split):
-    settings = configs.Model(dimension=8, hidden=(12,), history=4, scale=2.0)
+    settings = configs.Model(dimension=8, history=4, scale=2.0)
     return getattr(models, request.param)(settings, split.train)
 
 
@@ -154,6 +154,29 @@ def test_the_score_function_gives_present_logits_without_gradient(model, data):
     queries = embed.queries(None, model, params, batch.features)
     wanted = scores.cosine(queries, embed.corpus(model, params, data.corpus)[jnp.array([3, 5])]) / 0.1
     np.testing.assert_allclose(seen["logits"], wanted, rtol=1e-4)
+
+
+def test_no_gradient_flows_through_the_score_function(data, split):
+    model = models.mf(configs.Model(dimension=8), split.train)
+    params, batch = setting(model, data)
+
+    def sampler(weigh):
+        def sample(key, state, batch, score):
+            ids = jnp.array([3, 5])
+            log_q = weigh(score(ids)[0]) if weigh else jnp.zeros(2)
+            return Candidates(ids, log_q, jnp.ones((12, 2), bool), jnp.zeros((12, 1))), state
+
+        return Sampler(lambda data, params: (), sample)
+
+    alike = value_and_gradient(model, data, sampler(lambda logits: 0.0 * logits), losses.logistic, batch, params)
+    assert_same(alike, value_and_gradient(model, data, sampler(None), losses.logistic, batch, params))
+    frozen = value_and_gradient(model, data, sampler(jnp.tanh), losses.logistic, batch, params)
+    constant = jnp.tanh(
+        embed.queries(None, model, params, batch.features)[0] @ params.tables["item"][jnp.array([3, 5])].T
+    )
+    assert_same(
+        frozen, value_and_gradient(model, data, sampler(lambda logits: constant), losses.logistic, batch, params)
+    )
 
 
 def test_candidates_may_differ_by_row(data, split):
