@@ -10,19 +10,19 @@ import jax
 import numpy as np
 
 import recjax
-from recjax import configs, datasets, evaluate, fields, fit, folding, pairs, plots, reports, runs, splits, train
+from recjax import configs, datasets, evaluate, fields, fit, folding, pairs, plots, reports, runs, splits
 from recjax.errors import DivergedError
 from recjax.interactions import check, fingerprint
 from recjax.types import Dataset, Params, Split
 
 
 class Prepared(NamedTuple):
-    """A config that can be run: everything that bad input could break has been checked."""
+    """A config that can be run: everything that bad input could break has been tried."""
 
     config: configs.Config
     dataset: Dataset
     split: Split
-    parts: train.Parts
+    start: fit.Start
 
 
 class Outcome(NamedTuple):
@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
 
 def prepare(config: configs.Config) -> Prepared:
-    """Reads the data, splits it, and resolves all names.
+    """Reads the data, splits it, resolves all names, and traces one step.
 
     Raises:
         InputError: what was given, what was wanted, what to type.
@@ -45,7 +45,7 @@ def prepare(config: configs.Config) -> Prepared:
     check(dataset)
     split = splitter(dataset, config.data)
     evaluate.check(config.evaluate, *(len(dataset.vocabularies[one]) for one in ("query", "item")))
-    return Prepared(config, dataset, split, train.parts(config, split.train))
+    return Prepared(config, dataset, split, fit.start(config, split.train))
 
 
 def run(
@@ -84,11 +84,13 @@ def run(
 
 
 def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: Callable[[str], None]) -> Outcome:
-    config, _, split, parts = prepared
+    config, _, split, start = prepared
     clock = fit.Clock()
-    retriever = evaluate.model_retriever(parts.model, parts.score, config.evaluate.block)
+    retriever = evaluate.model_retriever(start.parts.model, start.parts.score, config.evaluate.block)
     lines = folder / "metrics.jsonl"
-    fitted = fit.fit(config, parts, retriever, split, clock, log=lambda line: runs.append_line(lines, line), echo=echo)
+    fitted = fit.fit(
+        config, start, retriever, split.validation, clock, log=lambda line: runs.append_line(lines, line), echo=echo
+    )
     runs.write_arrays(folder / "parameters.npz", flatten(fitted.params))
     judged = {
         config.model.name: (retriever, fitted.params),

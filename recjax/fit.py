@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 from tqdm import tqdm
 
 from recjax import batches, configs, embed, evaluate, fields, reports, train
 from recjax.errors import DivergedError
-from recjax.types import Params, Split
+from recjax.types import Data, Dataset, HeldOut, Key, Params, State
 
 
 class Clock(dict[str, float]):
@@ -35,6 +36,16 @@ class Clock(dict[str, float]):
             return jax.jit(function, donate_argnums=donate).lower(*arguments).compile()
 
 
+class Start(NamedTuple):
+    """All that training begins with."""
+
+    parts: train.Parts
+    knobs: dict[str, Array]
+    key: Key  # of the run
+    state: State
+    data: Data
+
+
 class Fit(NamedTuple):
     """What training found."""
 
@@ -44,11 +55,29 @@ class Fit(NamedTuple):
     lines: list[dict[str, Any]]  # of metrics.jsonl
 
 
+def start(config: configs.Config, dataset: Dataset) -> Start:
+    """Everything before the first step, as a function of the seed.
+
+    A step is traced once, so that parts that do not fit together fail here and not in a run.
+
+    Raises:
+        InputError: what was given, what was wanted, what to type.
+    """
+    parts = train.parts(config, dataset)
+    knobs = {name: jnp.float32(value) for name, value in fields.knobs(config).items()}
+    init_key, key = jax.random.split(jax.random.key(config.seed))
+    data = batches.prepare(dataset, config.objective.positives)
+    params = jax.jit(lambda key: embed.init(key, parts.model))(init_key)
+    state = train.init(params, parts, knobs, data)
+    jax.eval_shape(train.step(config, parts), knobs, key, state, data)
+    return Start(parts, knobs, key, state, data)
+
+
 def fit(
     config: configs.Config,
-    parts: train.Parts,
+    start: Start,
     retriever: evaluate.Retriever,
-    split: Split,
+    validation: HeldOut,
     clock: Clock,
     *,
     log: Callable[[dict[str, Any]], None],
@@ -64,16 +93,12 @@ def fit(
         DivergedError: a term of the objective, the gradient or a score is not finite; the block was logged before.
     """
     settings, select = config.train, config.evaluate.select
-    knobs = {name: jnp.float32(value) for name, value in fields.knobs(config).items()}
-    init_key, run_key = jax.random.split(jax.random.key(config.seed))
-    data = batches.prepare(split.train, config.objective.positives)
-    init = clock.compile(lambda key: embed.init(key, parts.model), init_key)
-    state = train.init(init(init_key), parts, knobs, data)
-    judgement = evaluate.prepare(split.validation, config.evaluate.batch)
+    parts, knobs, key, state, data = start
+    judgement = evaluate.prepare(validation, config.evaluate.batch)
     judge = clock.compile(evaluate.ranker(retriever, config.evaluate, config.model.history), state.params, judgement)
     advance = train.step(config, parts)
     blocks: dict[int, Callable] = {}
-    schedule = _schedule(settings, len(split.train.interactions.query))
+    schedule = _schedule(settings, len(data.interactions.query))
     lines: list[dict[str, Any]] = []
     best, best_step, stale, params = -np.inf, 0, 0, state.params
 
@@ -85,10 +110,10 @@ def fit(
         for first, last, judged in schedule:
             if last - first not in blocks:
                 run = train.block(advance, last - first)
-                blocks[last - first] = clock.compile(run, knobs, run_key, state, data, donate=(2,))
+                blocks[last - first] = clock.compile(run, knobs, key, state, data, donate=(2,))
             begin = clock.get("train_s", 0.0)
             with clock.time("train_s"):
-                state, metrics = blocks[last - first](knobs, run_key, state, data)
+                state, metrics = blocks[last - first](knobs, key, state, data)
                 terms = {name: np.asarray(value) for name, value in metrics.items()}
             means = {name: float(value.mean()) for name, value in terms.items()}
             record({"step": last, **means, "seconds": round(clock["train_s"] - begin, 4)})
@@ -100,7 +125,7 @@ def fit(
                 ranking = evaluate.rank(judge, state.params, judgement)
             if ranking is None:
                 raise DivergedError(last, "scores")
-            found = evaluate.means(ranking, split.validation.known, config.evaluate)
+            found = evaluate.means(ranking, validation.known, config.evaluate)
             record({"step": last, "split": "validation", **found})
             stale += 1
             if found[select] > best:

@@ -98,12 +98,12 @@ def test_the_parameters_that_are_kept_are_those_of_the_best_step(run, tmp_path):
     assert result["best_step"] < result["steps"]
     overrides = dict(one.removeprefix("--config.").split("=") for one in SMALL)
     prepared = experiment.prepare(fields.override(configs.Config(), overrides))
-    params = embed.init(jax.random.key(0), prepared.parts.model)
+    params = embed.init(jax.random.key(0), prepared.start.parts.model)
     kept = np.load(tmp_path / "here" / "parameters.npz")
     names = list(experiment.flatten(params))
     params = jax.tree.unflatten(jax.tree.structure(params), [kept[name] for name in names])
     settings = prepared.config.evaluate
-    retriever = evaluate.model_retriever(prepared.parts.model, prepared.parts.score, settings.block)
+    retriever = evaluate.model_retriever(prepared.start.parts.model, prepared.start.parts.score, settings.block)
     judge = jax.jit(evaluate.ranker(retriever, settings, prepared.config.model.history))
     ranking = evaluate.rank(judge, params, evaluate.prepare(prepared.split.validation, settings.batch))
     found = evaluate.means(ranking, prepared.split.validation.known, settings)
@@ -189,6 +189,14 @@ def test_bad_input_ends_in_one_message_status_2_and_no_folder(arguments, message
     assert told.startswith("error: ")
     assert len(told.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_of_ones_own_that_does_not_fit_fails_before_there_is_a_folder(run, tmp_path, monkeypatch):
+    (tmp_path / "short.py").write_text("def loss(positive, negative):\n    return positive[:, 0]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TypeError, match="target"):
+        run("--workdir=here", *SMALL, "--config.objective.loss=short:loss")
+    assert not (tmp_path / "here").exists()
 
 
 def test_an_existing_workdir_is_refused_and_left_alone(run, tmp_path, capsys):
