@@ -37,7 +37,7 @@ class Clock(dict[str, float]):
 
 
 class Start(NamedTuple):
-    """All that training begins with."""
+    """All that training begins with. The state is donated to the first block: a start serves once."""
 
     parts: train.Parts
     knobs: dict[str, Array]

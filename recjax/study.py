@@ -46,6 +46,9 @@ def run(
     for config in study.arms.values():
         experiment.prepare(config)
     folder = runs.create(workdir, name)
+    places = [folder / "study"] + ([pathlib.Path(save)] if save else [])
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
     outcomes = {
         arm: [
             experiment.run(
@@ -75,8 +78,7 @@ def run(
         "refused": {arm: [result["refused"] for result in results] for arm, results in outcomes.items()},
         "configs": {arm: results[0]["config"] for arm, results in outcomes.items()},
     }
-    for place in [folder / "study"] + ([pathlib.Path(save)] if save else []):
-        place.parent.mkdir(parents=True, exist_ok=True)
+    for place in places:
         runs.write_json(place.with_name(place.name + ".json"), found)
         study.draw(place.with_name(place.name + ".png"), rows)
     echo(reports.summary(rows, study.columns))
