@@ -105,7 +105,7 @@ class Candidates(NamedTuple):
     `log_q` is the log of each one's expected count among the candidates and broadcasts to [B C]; `where` says which
     may count against which row: accidental hits and known history are False. `positive_log_q` [B P] is the same log
     for the positives. `ids = None` is the whole corpus: then nothing is sampled, and `where` is a list
-    [B L] of the ids that must *not* count for a row, padded with N.
+    [B L] of the ids that must *not* count for a row, padded with ids of N or more.
     """
 
     ids: Int[Array, " C"] | Int[Array, "B C"] | None

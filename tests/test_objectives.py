@@ -13,7 +13,7 @@ KEY = jax.random.key(0)
 FULL, UNIFORM = samplers.full(configs.Sampler()), samplers.uniform(configs.Sampler(negatives=40))
 
 
-def whole(settings=None) -> Sampler:
+def whole() -> Sampler:
     """The corpus as a sample: every item once, so that each expected count is 1."""
 
     def sample(key, count, batch, score):
