@@ -4,15 +4,14 @@ The files may not be redistributed: get them from https://grouplens.org/datasets
 Konstan 2015.
 """
 
-import io
 import pathlib
 import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from recjax import configs
+from recjax.datasets import files
 from recjax.errors import InputError
 from recjax.interactions import arrange, encode, pad
 from recjax.types import Dataset
@@ -31,10 +30,10 @@ def movielens_1m(settings: configs.Data) -> Dataset:
 
     Queries: gender, age, occupation, zip. Items: genres and title words (bags), year.
     """
-    folder = _folder(settings, "ml-1m", ("ratings.dat", "users.dat", "movies.dat"))
-    ratings = _ratings(folder / "ratings.dat", b"::")
-    users = _rows(folder / "users.dat", "::", 5, lambda row: (int(row[0]), row[1], _age(row[2]), row[3], row[4]))
-    movies = _rows(
+    folder = files.folder(settings, ("ratings.dat", "users.dat", "movies.dat"), _source("ml-1m"))
+    ratings = files.ratings(folder / "ratings.dat", b"::")
+    users = files.rows(folder / "users.dat", "::", 5, lambda row: (int(row[0]), row[1], _age(row[2]), row[3], row[4]))
+    movies = files.rows(
         folder / "movies.dat", "::", 3, lambda row: (int(row[0]), _year(row[1]), row[2].split("|"), _words(row[1]))
     )
     return _assemble(settings, ratings, folder / "ratings.dat", users, movies)
@@ -45,10 +44,10 @@ def movielens_100k(settings: configs.Data) -> Dataset:
 
     Queries: gender, age (in decades), occupation, zip. Items: genres and title words (bags), year.
     """
-    folder = _folder(settings, "ml-100k", ("u.data", "u.user", "u.item", "u.genre"))
-    genres = [row[0] for row in _rows(folder / "u.genre", "|", 2, list)]
-    ratings = _ratings(folder / "u.data", b"\t")
-    users = _rows(
+    folder = files.folder(settings, ("u.data", "u.user", "u.item", "u.genre"), _source("ml-100k"))
+    genres = [row[0] for row in files.rows(folder / "u.genre", "|", 2, list)]
+    ratings = files.ratings(folder / "u.data", b"\t")
+    users = files.rows(
         folder / "u.user", "|", 5, lambda row: (int(row[0]), row[2], f"{int(row[1]) // 10}0s", row[3], row[4])
     )
 
@@ -56,56 +55,14 @@ def movielens_100k(settings: configs.Data) -> Dataset:
         named = [genre for genre, flag in zip(genres, row[5:], strict=True) if int(flag)]
         return int(row[0]), row[2][-4:] or "unknown", named, _words(row[1])
 
-    return _assemble(settings, ratings, folder / "u.data", users, _rows(folder / "u.item", "|", 5 + len(genres), movie))
+    return _assemble(
+        settings, ratings, folder / "u.data", users, files.rows(folder / "u.item", "|", 5 + len(genres), movie)
+    )
 
 
-def _folder(settings: configs.Data, name: str, files: Sequence[str]) -> pathlib.Path:
-    source = f"https://files.grouplens.org/datasets/movielens/{name}.zip"
-    wanted = f"wanted the folder of {', '.join(files)}: unpack {source} and type --config.data.path=FOLDER/{name}"
-    if not settings.path:
-        raise InputError(f"data.name={settings.name!r} needs data.path; {wanted}")
-    folder = pathlib.Path(settings.path)
-    missing = [file for file in files if not (folder / file).is_file()]
-    if missing:
-        raise InputError(f"data.path={settings.path!r} has no {missing[0]}; {wanted}")
-    return folder
-
-
-def _ratings(path: pathlib.Path, separator: bytes) -> np.ndarray:
-    """[E 4] of query, item, rating, time, raw."""
-    text = path.read_bytes()
-    if not text.strip():
-        raise InputError(f"{path} has no ratings; wanted at least one line")
-    try:
-        found = np.loadtxt(io.BytesIO(text.replace(separator, b"\t")), np.int64, delimiter="\t", comments=None, ndmin=2)
-        right = found.shape[1] == 4 and len(found) == len(text.splitlines()) and found.min() >= 0
-    except ValueError:
-        right = False
-    if not right:
-        number = r"\d{1,18}"
-        line = re.compile(separator.join([number.encode()] * 4) + rb"\Z")
-        for row, one in enumerate(text.splitlines(), 1):
-            if not line.match(one):
-                wanted = separator.decode().join(["query", "item", "rating", "time"]).replace("\t", "<tab>")
-                raise InputError(f"{path}:{row}: {one[:80]!r} is malformed; wanted {wanted} in whole numbers")
-        raise InputError(f"{path} holds numbers that are too large; wanted whole numbers of at most 18 digits")
-    return found
-
-
-def _rows(path: pathlib.Path, separator: str, columns: int, read: Callable) -> list:
-    """A small file, row by row; errors name the line."""
-    found = []
-    for number, line in enumerate(path.read_text("latin-1").rstrip("\n").split("\n"), 1):
-        row = line.split(separator)
-        try:
-            if len(row) != columns:
-                raise ValueError(f"it has {len(row)} columns")
-            found.append(read(row))
-        except (ValueError, KeyError) as error:
-            raise InputError(
-                f"{path}:{number}: {line[:80]!r} is malformed ({error}); wanted {columns} columns"
-            ) from None
-    return found
+def _source(name: str) -> str:
+    zipped = f"https://files.grouplens.org/datasets/movielens/{name}.zip"
+    return f"unpack {zipped} and type --config.data.path=FOLDER/{name}"
 
 
 def _year(title: str) -> str:
