@@ -1,4 +1,4 @@
-"""Evaluation: the whole corpus ranked for every held-out query, in tiles of one shape on the device.
+"""Evaluation: the whole corpus, or its candidates, ranked for every held-out query, in tiles on the device.
 
 Tiles are padded to one shape, so that a metric does not depend on how many queries are judged at once.
 """
@@ -25,6 +25,7 @@ class Judgement(NamedTuple):
     now: Int[Array, "T B"] | None  # the moment of the first relevant interaction
     relevant: Int[Array, "T B L"]  # padded with -1
     lane: Int[Array, " L"]  # arange(the longest list of known items), empty where repeats may be retrieved
+    candidates: Int[Array, "T B C"] | None  # in ascending order, -1: none; None: the whole corpus is ranked
 
 
 class Retriever(NamedTuple):
@@ -43,6 +44,7 @@ class Ranking(NamedTuple):
     metrics: dict[str, np.ndarray]  # [Q] each
     queries: Float[Array, "Q D"]
     items: Float[Array, "N D"]
+    sampled: bool  # among candidates only: then metrics are named sampled_
 
 
 def model_retriever(model: Model, score: Callable[[Array, Array], Array], block: int) -> Retriever:
@@ -75,14 +77,23 @@ def random() -> Retriever:
 
 
 def prepare(held: HeldOut, batch: int) -> Judgement:
-    """Puts a held-out part on the device, in tiles of `batch` queries."""
+    """Puts a held-out part on the device, in tiles of `batch` queries.
+
+    Raises:
+        InputError: candidates that are not one row of different items a judged query.
+    """
     order = np.lexsort((held.relevant.item, held.relevant.query))
     pair = np.stack([held.relevant.query[order], held.relevant.item[order]])
     kept = np.concatenate([[True], np.any(pair[:, 1:] != pair[:, :-1], axis=0)])  # a repeated item is relevant once
     relevant_query, relevant_item = pair[:, kept]
     query, first, count = np.unique(relevant_query, return_index=True, return_counts=True)
     tiles = -(-len(query) // batch)
-    padding = tiles * batch - len(query)
+
+    def tiled(part: np.ndarray, fill: int = 0) -> Array:
+        rows = np.full((tiles * batch, *part.shape[1:]), fill, np.int32)
+        rows[: len(part)] = part
+        return jnp.asarray(rows.reshape(tiles, batch, *part.shape[1:]))
+
     data = batches.prepare(held.known)
     relevant = np.full((len(query), int(count.max())), -1, np.int32)
     column = np.arange(len(relevant_query)) - np.repeat(first, count)
@@ -91,16 +102,38 @@ def prepare(held: HeldOut, batch: int) -> Judgement:
     if held.relevant.time is not None and held.known.interactions.time is not None:
         starts = np.searchsorted(held.relevant.query, query)
         earliest = np.minimum.reduceat(held.relevant.time, starts) - np.min(held.known.interactions.time)
-        now = jnp.asarray(np.pad(earliest, (0, padding)).reshape(tiles, batch).astype(np.int32))
+        now = tiled(earliest)
+    candidates = None
+    if held.candidates is not None:
+        candidates = tiled(_by_id(held.candidates, len(query), len(held.known.corpus["item"])), -1)
     known = np.diff(np.asarray(data.offsets))[query]
     return Judgement(
         data,
-        jnp.asarray(np.pad(query, (0, padding)).reshape(tiles, batch).astype(np.int32)),
+        tiled(query),
         jnp.asarray((np.arange(tiles * batch) < len(query)).reshape(tiles, batch)),
         now,
-        jnp.asarray(np.pad(relevant, ((0, padding), (0, 0)), constant_values=-1).reshape(tiles, batch, -1)),
+        tiled(relevant, -1),
         jnp.arange(0 if held.known.repeats else int(known.max())),
+        candidates,
     )
+
+
+def _by_id(candidates: np.ndarray, queries: int, items: int) -> np.ndarray:
+    """Candidates in ascending order, so that ties are ranked as over the whole corpus: by id, not by column."""
+    if len(candidates) != queries:
+        raise InputError(
+            f"there are candidates for {len(candidates)} queries and {queries} are judged; wanted one row each"
+        )
+    found = np.sort(candidates, axis=1)
+    wrong = (found < -1) | (found >= items)
+    wrong[:, 1:] |= (found[:, 1:] == found[:, :-1]) & (found[:, 1:] >= 0)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise InputError(
+            f"row {row} of the candidates has item {found[row, column]}; "
+            f"wanted different ids from 0 to {items - 1}, or -1 for none"
+        )
+    return found
 
 
 def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Callable[[Any, Judgement], tuple]:
@@ -121,26 +154,30 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
         items = retriever.items(params, data)
 
         def tile(part):
-            query, now, relevant = part
+            query, now, relevant, candidates = part
             stop = data.offsets[query + 1]
             features = batches.features(data, query, stop, length, now=now)
             queries = retriever.queries(params, features)
-            index = data.offsets[query][:, None] + judgement.lane
-            seen = data.interactions.item[jnp.minimum(index, stop[:, None] - 1)]
-            found, ids = retrieval.top_k(
-                queries,
-                items,
-                max(settings.k),
-                exclude=jnp.where(index < stop[:, None], seen, -1),
-                score=retriever.score,
-                block=settings.block,
-            )
+            if candidates is None:
+                index = data.offsets[query][:, None] + judgement.lane
+                seen = data.interactions.item[jnp.minimum(index, stop[:, None] - 1)]
+                found, ids = retrieval.top_k(
+                    queries,
+                    items,
+                    max(settings.k),
+                    exclude=jnp.where(index < stop[:, None], seen, -1),
+                    score=retriever.score,
+                    block=settings.block,
+                )
+            else:
+                found, ids = retrieval.top_k_among(queries, items, candidates, max(settings.k), score=retriever.score)
             hits = jnp.any(ids[:, :, None] == jnp.where(relevant < 0, -2, relevant)[:, None, :], axis=-1)
             count = jnp.sum(relevant >= 0, axis=-1)
             values = {f"{name}@{k}": one(hits[:, :k], count) for k in settings.k for name, one in family.items()}
             return ids, values, queries, jnp.all(jnp.isfinite(found) | (ids < 0)) & jnp.all(jnp.isfinite(queries))
 
-        ids, values, queries, finite = jax.lax.map(tile, (judgement.query, judgement.now, judgement.relevant))
+        parts = (judgement.query, judgement.now, judgement.relevant, judgement.candidates)
+        ids, values, queries, finite = jax.lax.map(tile, parts)
         finite = jnp.all(finite) & jnp.all(jnp.isfinite(items))
         flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (ids, values, queries))
         return *flat, items, finite
@@ -155,22 +192,27 @@ def rank(judge: Callable, params: Any, judgement: Judgement) -> Ranking | None:
         return None
     where = np.asarray(judgement.where).reshape(-1)
     query = np.asarray(judgement.query).reshape(-1)[where]
-    kept = {name: np.asarray(value)[where] for name, value in values.items()}
-    return Ranking(query, np.asarray(ids)[where], kept, queries[jnp.asarray(where)], items)
+    sampled = judgement.candidates is not None
+    kept = {"sampled_" * sampled + name: np.asarray(value)[where] for name, value in values.items()}
+    return Ranking(query, np.asarray(ids)[where], kept, queries[jnp.asarray(where)], items, sampled)
 
 
-def check(settings: configs.Evaluate, queries: int, items: int) -> None:
+def check(settings: configs.Evaluate, queries: int, items: int, candidates: int | None = None) -> None:
     """Refuses what no evaluation could use.
 
+    Args:
+        candidates: C, where only candidates are ranked.
+
     Raises:
-        InputError: fewer than two queries or items, K outside [1, N], no K, or an unknown metric.
+        InputError: fewer than two queries or items, K outside [1, N] or [1, C], no K, or an unknown metric.
     """
     if min(queries, items) < 2:
         raise InputError(f"the data set has {queries} queries and {items} items; wanted at least two of each")
-    if not settings.k or min(settings.k) < 1 or max(settings.k) > items:
+    ranked, most = ("the corpus", items) if candidates is None else ("a query's list of candidates", candidates)
+    if not settings.k or min(settings.k) < 1 or max(settings.k) > most:
         raise InputError(
-            f"evaluate.k is {settings.k} and the corpus has {items} items; wanted cut-offs from 1 to {items}: "
-            f"type for example --config.evaluate.k={min(10, items)}"
+            f"evaluate.k is {settings.k} and {ranked} has {most} items; wanted cut-offs from 1 to {most}: "
+            f"type for example --config.evaluate.k={min(10, most)}"
         )
     valid = [f"{name}@{k}" for k in settings.k for name in fields.members(metrics)]
     if settings.select not in valid:
@@ -182,8 +224,11 @@ def means(ranking: Ranking, known: Dataset, settings: configs.Evaluate) -> dict[
 
     coverage@K is the share of the corpus that is retrieved for anyone; mean_popularity@K the mean number of known
     interactions of what is retrieved; cross_group_share@K, where groups are known, the share from another group.
+    Among candidates these are left out: they would describe the candidates, not the model.
     """
     found = {name: float(np.mean(value, dtype=np.float64)) for name, value in ranking.metrics.items()}
+    if ranking.sampled:
+        return found
     count = np.bincount(known.interactions.item, minlength=len(known.vocabularies["item"]))
     for k in settings.k:
         ids = ranking.ids[:, :k]

@@ -17,10 +17,14 @@ COLUMNS = (
 def columns(metrics: Mapping[str, float]) -> list[str]:
     """The metrics that a table shows, out of those that were computed: recall and NDCG at every K, the rest at one.
 
+    Metrics among candidates (sampled_) come in the same places.
+
     >>> columns({"mrr@10": 0.1, "mrr@20": 0.1, "map@10": 0.1, "recall@10": 0.2, "recall@20": 0.3})
     ['recall@10', 'recall@20', 'mrr@10']
+    >>> columns({"sampled_ndcg@10": 0.1, "sampled_recall@10": 0.2})
+    ['sampled_recall@10', 'sampled_ndcg@10']
     """
-    found = {one: [name for name in metrics if name.split("@")[0] == one] for one in COLUMNS}
+    found = {one: [name for name in metrics if name.split("@")[0].removeprefix("sampled_") == one] for one in COLUMNS}
     return [name for one, names in found.items() for name in (names if one in ("recall", "ndcg") else names[:1])]
 
 

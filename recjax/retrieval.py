@@ -1,4 +1,4 @@
-"""Exact retrieval over the whole corpus, in blocks, so that memory does not grow with it."""
+"""Exact retrieval: over the whole corpus, in blocks, so that memory does not grow with it, or among candidates."""
 
 from collections.abc import Callable
 
@@ -60,3 +60,34 @@ def top_k(
     empty = (jnp.full((batch, k), -jnp.inf, queries.dtype), jnp.full((batch, k), -1, jnp.int32))
     (values, ids), _ = jax.lax.scan(merge, empty, jnp.arange(blocks))
     return values, jnp.where(jnp.isneginf(values), -1, ids)
+
+
+def top_k_among(
+    queries: Float[Array, "B D"],
+    items: Float[Array, "N D"],
+    candidates: Int[Array, "B C"],
+    k: int,
+    *,
+    score: Callable[[Array, Array], Array] = scores.dot,
+) -> tuple[Float[Array, "B K"], Int[Array, "B K"]]:
+    """The k candidates of each query with the highest scores, best first; equal scores in the order of the columns.
+
+    Args:
+        candidates: ids, -1: none; in ascending order, ties come as in `top_k`.
+
+    Returns:
+        Scores and ids. Where a query has fewer than k candidates, the rest have id -1 and score -inf.
+
+    Raises:
+        InputError: k is not in [1, C].
+
+    >>> found, ids = top_k_among(jnp.array([[1.0]]), jnp.array([[1.0], [3.0], [2.0]]), jnp.array([[-1, 0, 2]]), 2)
+    >>> found.tolist(), ids.tolist()
+    ([[2.0, 1.0]], [[2, 0]])
+    """
+    count = candidates.shape[1]
+    if not 1 <= k <= count:
+        raise InputError(f"k = {k} items were asked for among {count} candidates; wanted 1 <= k <= {count}")
+    found = score(queries, items[jnp.maximum(candidates, 0)])
+    values, columns = jax.lax.top_k(jnp.where(candidates >= 0, found, -jnp.inf), k)
+    return values, jnp.where(jnp.isneginf(values), -1, jnp.take_along_axis(candidates, columns, axis=1))

@@ -61,17 +61,25 @@ class Dataset(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """A judgement: what is known when retrieving, and what is then relevant."""
+    """A judgement: what is known when retrieving, and what is then relevant.
+
+    `candidates` is [Q C] for the Q judged queries in ascending order: only these items are ranked (the sampled
+    protocol), -1: none; None: the whole corpus.
+    """
 
     known: Dataset
     relevant: Interactions
+    candidates: np.ndarray | None = None
 
 
 class Split(NamedTuple):
-    """Train on `train`; choose settings and the stopping step by `validation`; report `test`, once."""
+    """Train on `train`; choose settings and the stopping step by `validation`; report `test`, once.
+
+    `validation` is None where a published protocol has none: then nothing is chosen and the last step counts.
+    """
 
     train: Dataset
-    validation: HeldOut
+    validation: HeldOut | None
     test: HeldOut
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import configs, evaluate, splits
+from recjax import configs, evaluate, fields, metrics, splits
 from recjax.errors import InputError
 
 SETTINGS = configs.Evaluate(k=(5, 10), batch=50, pairs=64, rank=4)
@@ -160,6 +160,113 @@ def test_a_number_that_is_not_finite_is_told(place, split):
 def test_settings_that_no_evaluation_can_use_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         evaluate.check(dataclasses.replace(SETTINGS, **changes), 120, 120)
+
+
+@pytest.fixture(scope="module")
+def sampled(split):
+    """The test part with 30 candidates a query: its relevant item in the first column, and some columns empty."""
+    rng = np.random.default_rng(1)
+    ranked = np.array(
+        [[one, *rng.permutation(np.delete(np.arange(120), one))[:29]] for one in split.test.relevant.item]
+    )
+    ranked[:, 1:][rng.random((len(ranked), 29)) < 0.3] = -1
+    return split.test._replace(candidates=ranked)
+
+
+@pytest.mark.parametrize("params", [PARAMS, tuple(jnp.round(one) for one in PARAMS)], ids=["different", "ties"])
+@pytest.mark.parametrize("batch", [7, 50])
+def test_a_ranking_of_candidates_equals_plain_numpy(batch, params, sampled):
+    ranking = judged(sampled, dataclasses.replace(SETTINGS, batch=batch), params=params)
+    queries, items = (np.asarray(one) for one in params)
+    lists, ranks, ties = [], [], 0
+    for query, own, row in zip(sampled.relevant.query, sampled.relevant.item, sampled.candidates, strict=True):
+        ids = np.sort(row[row >= 0])
+        values = items[ids] @ queries[query]
+        order = ids[np.argsort(-values, kind="stable")].tolist()
+        lists.append((order + [-1] * 10)[:10])
+        ranks.append(order.index(own))
+        ties += len(np.unique(values)) < len(values)
+    np.testing.assert_array_equal(ranking.query, sampled.relevant.query)
+    np.testing.assert_array_equal(ranking.ids, lists)
+    assert (ties == len(lists)) == (params is not PARAMS)
+    for k in (5, 10):
+        hit = np.array(ranks) < k
+        np.testing.assert_array_equal(ranking.metrics[f"sampled_recall@{k}"], hit)
+        gain = np.where(hit, 1 / np.log2(2.0 + np.array(ranks)), 0)
+        np.testing.assert_allclose(ranking.metrics[f"sampled_ndcg@{k}"], gain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("params", [PARAMS, (PARAMS[0], 0 * PARAMS[1])], ids=["different", "ties"])
+def test_ranking_all_that_is_not_known_is_the_full_ranking(params, order, split):
+    held = split.test
+    known = np.zeros((120, 120), bool)
+    known[held.known.interactions.query, held.known.interactions.item] = True
+    rest = np.where(known[held.relevant.query], -1, np.arange(120))[:, ::order]
+    full, among = judged(held, params=params), judged(held._replace(candidates=rest), params=params)
+    np.testing.assert_array_equal(among.ids, full.ids)
+    assert list(among.metrics) == [f"sampled_{name}" for name in full.metrics]
+    for name, value in full.metrics.items():
+        np.testing.assert_array_equal(among.metrics[f"sampled_{name}"], value)
+
+
+def test_candidates_do_not_depend_on_tiles(sampled):
+    one, other = judged(sampled), judged(sampled, dataclasses.replace(SETTINGS, batch=7))
+    np.testing.assert_array_equal(one.ids, other.ids)
+    for name, value in one.metrics.items():
+        np.testing.assert_array_equal(value, other.metrics[name])
+
+
+def test_what_is_known_may_be_a_candidate(split):
+    known = split.test.known.interactions
+    first = known.item[np.searchsorted(known.query, split.test.relevant.query)]
+    settings = configs.Evaluate(k=(1,), batch=50)
+    np.testing.assert_array_equal(judged(split.test._replace(candidates=first[:, None]), settings).ids, first[:, None])
+
+
+def test_means_over_candidates_say_so_and_nothing_of_the_corpus(sampled):
+    ranking = judged(sampled)
+    found = evaluate.means(ranking, sampled.known, SETTINGS)
+    assert set(found) == {f"sampled_{name}@{k}" for name in fields.members(metrics) for k in (5, 10)}
+    assert found["sampled_ndcg@10"] == np.mean(ranking.metrics["sampled_ndcg@10"], dtype=np.float64)
+
+
+@pytest.mark.parametrize("place", ["query", "item"])
+def test_a_number_of_candidates_that_is_not_finite_is_told(place, sampled):
+    side = ("query", "item").index(place)
+    params = tuple(one.at[3, 1].set(jnp.nan) if number == side else one for number, one in enumerate(PARAMS))
+    assert judged(sampled, params=params) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ranked: ranked[1:], r"there are candidates for 119 queries and 120 are judged; wanted one row each"),
+        (
+            lambda ranked: ranked * 0 + 7,
+            "row 0 of the candidates has item 7; wanted different ids from 0 to 119, or -1",
+        ),
+        (lambda ranked: ranked + 120 * (ranked == ranked.max()), "has item 239; wanted different ids from 0 to 119"),
+        (lambda ranked: ranked - (ranked < 0), "row 0 of the candidates has item -2; wanted different ids"),
+    ],
+    ids=["rows", "repeated", "above", "below"],
+)
+def test_candidates_that_cannot_be_ranked_are_refused(change, message, sampled):
+    with pytest.raises(InputError, match=message):
+        evaluate.prepare(sampled._replace(candidates=change(sampled.candidates)), 50)
+
+
+def test_more_than_the_candidates_is_refused(sampled):
+    settings = dataclasses.replace(SETTINGS, k=(10, 31))
+    message = (
+        r"evaluate.k is \(10, 31\) and a query's list of candidates has 30 items; wanted cut-offs from 1 to 30: "
+        "type for example --config.evaluate.k=10"
+    )
+    with pytest.raises(InputError, match=message):
+        evaluate.check(settings, 120, 120, 30)
+    evaluate.check(settings, 120, 120)
+    with pytest.raises(InputError, match="k = 31 items were asked for among 30 candidates; wanted 1 <= k <= 30"):
+        judged(sampled, settings)
 
 
 @pytest.mark.parametrize(("queries", "items"), [(1, 120), (120, 1)])
