@@ -5,7 +5,7 @@ The order is (time, row in the file). At test, what is known includes the valida
 
 import numpy as np
 
-from recjax import configs
+from recjax import configs, datasets
 from recjax.errors import InputError
 from recjax.interactions import take
 from recjax.types import Dataset, HeldOut, Split
@@ -46,6 +46,35 @@ def share_out(dataset: Dataset, settings: configs.Data) -> Split:
     rank = np.arange(len(query)) - np.searchsorted(query, query)
     held = np.floor(settings.share * np.bincount(query)[query]).astype(np.int64)
     return _split(dataset._replace(interactions=shuffled), (rank >= held) & (rank < 2 * held), rank < held)
+
+
+def ncf(dataset: Dataset, settings: configs.Data) -> Split:
+    """The published split of movielens_1m_ncf: the test file is test, and what it ranks are 100 items a query.
+
+    A query's candidates are its test item and then its 99 published negatives; where one of these is the test item
+    again it is -1. Nothing is validation.
+
+    Raises:
+        InputError: another data set, or files that are missing or malformed.
+
+    Source: He et al. 2017, Neural collaborative filtering, section 4.1; as in Rendle et al. 2020, Neural collaborative
+    filtering vs. matrix factorization revisited.
+    """
+    if settings.name != "movielens_1m_ncf":
+        raise InputError(
+            f"data.split='ncf' is read from the files of movielens_1m_ncf and data.name is {settings.name!r}; "
+            "type --config.data.name=movielens_1m_ncf or --config.data.split=last_out"
+        )
+    test, negatives = datasets.ncf.held_out(settings)
+    order = np.argsort(test[:, 0])
+    query = np.searchsorted(dataset.vocabularies["query"], test[order, 0])
+    own, drawn = (np.searchsorted(dataset.vocabularies["item"], raw[order]) for raw in (test[:, 1:2], negatives))
+    item = np.full(len(dataset.vocabularies["query"]), -1)
+    item[query] = own[:, 0]
+    held = dataset.interactions.item == item[dataset.interactions.query]
+    train = dataset._replace(interactions=take(dataset.interactions, ~held))
+    candidates = np.concatenate([own, np.where(drawn == own, -1, drawn)], axis=1)
+    return Split(train, None, HeldOut(train, take(dataset.interactions, held), candidates))
 
 
 def _split(dataset: Dataset, validation: np.ndarray, test: np.ndarray) -> Split:

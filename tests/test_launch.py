@@ -165,6 +165,8 @@ def test_without_times_the_order_is_said_to_be_unknown(run, tmp_path):
         (["--config.data.name=movielens"], "unknown data set 'movielens'; did you mean 'movielens_1m'"),
         (["--config.data.name=movielens_1m"], "data.name='movielens_1m' needs data.path; wanted the folder of"),
         (["--config.data.name=movielens_1m", "--config.data.path=no"], "data.path='no' has no ratings.dat"),
+        (["--config.data.name=movielens_1m_ncf"], "data.name='movielens_1m_ncf' needs data.path; wanted the folder of"),
+        (["--config.data.split=ncf"], "data.split='ncf' is read from the files of movielens_1m_ncf and data.name is"),
         (["--config.data.split=last"], "unknown split 'last'; did you mean 'last_out'"),
         (["--config.data.split=share_out", "--config.data.share=0.001"], "the validation split is empty"),
         (["--config.evaluate.k=10,2001"], "the corpus has 2000 items; wanted cut-offs from 1 to 2000"),
