@@ -88,7 +88,22 @@ class Optimizer:
 
 
 @dataclasses.dataclass(frozen=True)
+class Wals:
+    """Weighted alternating least squares, where train.method is "wals"; the objective is in recjax.wals."""
+
+    solver: str = "cg"  # a member of recjax.solvers
+    unobserved_weight: float = field(0.1, knob=True, least=0.0)  # alpha0
+    all_pairs: bool = True  # alpha0 weighs every pair (iALS); false: the unobserved ones alone (a course's w0)
+    regularization: float = field(0.01, knob=True, above=0.0)  # lambda
+    exponent: float = field(1.0, knob=True, least=0.0)  # nu: how the regularization of a row grows with its history
+    steps: int = field(3, least=1)  # cg: steps a row and half-sweep
+    block: int = field(32, least=1)  # block: columns solved at a time
+    storage: str = field("float32", choices=("float32", "bfloat16"))  # of the tables; solves are in float32
+
+
+@dataclasses.dataclass(frozen=True)
 class Train:
+    method: str = field("gradient", choices=("gradient", "wals"))
     epochs: float = field(12.0, above=0.0)  # at most; an epoch is as many examples as there are training interactions
     batch: int = field(512, least=1)  # B: examples a step, drawn with replacement
     block: int = field(100, least=1)  # steps a dispatch, and a line of metrics.jsonl
@@ -115,5 +130,6 @@ class Config:
     objective: Objective = Objective()
     penalties: Penalties = Penalties()
     optimizer: Optimizer = Optimizer()
+    wals: Wals = Wals()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()

@@ -180,4 +180,4 @@ class State(NamedTuple):
     penalty: Any
 
 
-Step = Callable[[Knobs, Key, State, Data], tuple[State, dict[str, Array]]]
+Step = Callable[[Knobs, Key, State, Any], tuple[State, dict[str, Array]]]  # the last argument is data on the device

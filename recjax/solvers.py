@@ -1,0 +1,172 @@
+"""Solvers of the normal equations of many rows at once. One signature: (settings) -> solve(system, start).
+
+`solve(system, start [B D]) -> (solution [B D], scores [B L])`, where scores are those of the solution in the cells.
+All are free of LAPACK: jaxlib's batched LAPACK calls wait for the thread pool that they run on, and two of them in one
+CPU program may wait for ever (jaxlib 0.10.2).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from recjax import configs, fields, linalg
+
+
+class System(NamedTuple):
+    """B systems (shared + ridge I + rowsᵀ diag(weight) rows) x = rowsᵀ target over cells [B L].
+
+    The cells' rows [B L D] are behind three functions, for a range of columns each, so that a long list can be read a
+    chunk at a time.
+    """
+
+    scores: Callable[[Array, slice], Array]  # (x [B d], columns) -> <row, x> [B L]
+    combine: Callable[[Array, slice], Array]  # (coefficient [B L], columns) -> sum of coefficient · row [B d]
+    gramian: Callable[[Array, slice], Array]  # (weight [B L], columns) -> sum of weight · row rowᵀ [B d d]
+    weight: Float[Array, "B L"]
+    target: Float[Array, "B L"]
+    shared: Float[Array, "D D"]
+    ridge: Float[Array, " B"]
+
+
+Solve = Callable[[System, Float[Array, "B D"]], tuple[Float[Array, "B D"], Float[Array, "B L"]]]
+EVERY = slice(None)
+
+
+def resolve(settings: configs.Wals) -> Solve:
+    """The solver that the settings name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    family = {one.__name__: one for one in (cholesky, cg, block)}
+    return fields.resolve("solver", settings.solver, family)(settings)
+
+
+def cells(table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int) -> tuple[Callable, Callable, Callable]:
+    """`scores`, `combine` and `gramian` of a system: rows table[ids], at most `chunk` cells of a list at a time."""
+    batch, length = ids.shape
+
+    if length <= chunk:
+        # Without the barrier XLA would gather anew inside each product.
+        every = jax.lax.optimization_barrier(_rows(table, ids))
+        return (
+            lambda x, columns: jnp.einsum("bld,bd->bl", every[..., columns], x),
+            lambda coefficient, columns: jnp.einsum("bl,bld->bd", coefficient, every[..., columns]),
+            lambda weight, columns: _gramian(every[..., columns], weight),
+        )
+
+    def rows(ids, columns):
+        return _rows(table, ids)[..., columns]
+
+    def split(part):
+        return part.reshape(batch, -1, chunk).swapaxes(0, 1)
+
+    def total(one: Callable, shape: tuple[int, ...], *parts: Array) -> Array:
+        return jax.lax.scan(lambda sum, part: (sum + one(*part), None), jnp.zeros(shape), tuple(map(split, parts)))[0]
+
+    def scores(x, columns):
+        found = jax.lax.map(lambda ids: jnp.einsum("bld,bd->bl", rows(ids, columns), x), split(ids))
+        return found.swapaxes(0, 1).reshape(batch, length)
+
+    def width(columns):
+        return len(range(*columns.indices(table.shape[1])))
+
+    def combine(coefficient, columns):
+        def one(ids, coefficient):
+            return jnp.einsum("bl,bld->bd", coefficient, rows(ids, columns))
+
+        return total(one, (batch, width(columns)), ids, coefficient)
+
+    def gramian(weight, columns):
+        def one(ids, weight):
+            return _gramian(rows(ids, columns), weight)
+
+        return total(one, (batch, width(columns), width(columns)), ids, weight)
+
+    return scores, combine, gramian
+
+
+def _rows(table: Float[Array, "N D"], ids: Int[Array, "B L"]) -> Float[Array, "B L D"]:
+    """table[ids] in float32. XLA's CPU loop is up to three times as fast where the innermost dimension is short."""
+    dimension = table.shape[1]
+    if dimension % 4 == 0:
+        table = table.reshape(-1, dimension // 4, 4)
+    return table[ids].reshape(*ids.shape, dimension).astype(jnp.float32)
+
+
+def _gramian(rows: Float[Array, "B L D"], weight: Float[Array, "B L"]) -> Float[Array, "B D D"]:
+    return jnp.einsum("bld,ble->bde", rows * weight[..., None], rows)
+
+
+def cholesky(settings: configs.Wals) -> Solve:
+    """The exact solution, by elimination of the whole system."""
+
+    def solve(system: System, start):
+        matrix = system.gramian(system.weight, EVERY) + system.shared + _diagonal(system.ridge, start.shape[1])
+        found = linalg.solve(matrix, system.combine(system.target, EVERY))
+        return found, system.scores(found, EVERY)
+
+    return solve
+
+
+def cg(settings: configs.Wals) -> Solve:
+    """`steps` steps of conjugate gradients from the present rows. Source: Takács et al. 2011 (ALS with CG)."""
+
+    def solve(system: System, start):
+        def share(x):  # what the matrix adds to the cells' part
+            return x @ system.shared + system.ridge[:, None] * x
+
+        def move(x, scores, residual, direction, square):
+            ahead = system.scores(direction, EVERY)
+            curvature = jnp.sum(system.weight * ahead**2, 1) + jnp.sum(direction * share(direction), 1)
+            size = _ratio(square, curvature)
+            return x + size[:, None] * direction, scores + size[:, None] * ahead, ahead, size
+
+        def step(_, state):
+            x, scores, residual, direction, square = state
+            x, scores, ahead, size = move(*state)
+            along = system.combine(system.weight * ahead, EVERY) + share(direction)
+            residual = residual - size[:, None] * along
+            now = jnp.sum(residual**2, 1)
+            return x, scores, residual, residual + _ratio(now, square)[:, None] * direction, now
+
+        scores = system.scores(start, EVERY)
+        residual = system.combine(system.target - system.weight * scores, EVERY) - share(start)
+        state = (start, scores, residual, residual, jnp.sum(residual**2, 1))
+        # The last step needs no new residual.
+        return move(*jax.lax.fori_loop(0, settings.steps - 1, step, state))[:2]
+
+    return solve
+
+
+def block(settings: configs.Wals) -> Solve:
+    """Newton's step on one block of columns after another. Source: Rendle et al. 2021 (iALS++), algorithm 3."""
+
+    def solve(system: System, start):
+        dimension = start.shape[1]
+        x, scores = start, system.scores(start, EVERY)
+        for first in range(0, dimension, settings.block):
+            columns = slice(first, min(first + settings.block, dimension))
+            own = x[:, columns]
+            matrix = system.gramian(system.weight, columns) + system.shared[columns, columns]
+            matrix += _diagonal(system.ridge, own.shape[1])
+            residual = system.combine(system.target - system.weight * scores, columns)
+            residual -= x @ system.shared[:, columns] + system.ridge[:, None] * own
+            change = linalg.solve(matrix, residual)
+            x = x.at[:, columns].add(change)
+            scores = scores + system.scores(change, columns)
+        return x, scores
+
+    return solve
+
+
+def _diagonal(ridge: Float[Array, " B"], dimension: int) -> Float[Array, "B D D"]:
+    return ridge[:, None, None] * jnp.eye(dimension)
+
+
+def _ratio(above: Array, below: Array) -> Array:
+    """The quotient, and 0 where nothing is left to do."""
+    return jnp.where(below > 0, above / jnp.where(below > 0, below, 1.0), 0.0)

@@ -1,0 +1,194 @@
+"""Matrix factorization by weighted alternating least squares: the step, and fold-in. The objective: `least_squares`.
+
+A half-sweep solves for every row of one side while the other side is fixed. A row without interactions becomes 0,
+which is its best value also where α0 = 0.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from recjax import configs, least_squares, ragged, solvers
+from recjax.least_squares import Coefficients, Objective
+from recjax.ragged import Ragged
+from recjax.types import Dataset, Key, Knobs, State, Step
+
+
+def prepare(dataset: Dataset, settings: configs.Wals, value: np.ndarray | None = None) -> Ragged:
+    """Packs the interactions of both sides and puts them on the device: M queries, then N items, are rows of one table.
+
+    The two sides of a bipartite graph as one table let a program compile each shape once, and not once a side.
+
+    Args:
+        value: a [E], of each interaction; by default 1.
+    """
+    query, item, weight, _ = dataset.interactions
+    value = np.ones(len(query), np.float32) if value is None else value
+    sides = tuple(len(dataset.vocabularies[name]) for name in ("query", "item"))
+    query, item = query.astype(np.int32), item.astype(np.int32) + np.int32(sides[0])
+    row, other = np.concatenate([query, item]), np.concatenate([item, query])
+    packed = _pack(row, other, np.concatenate([value, value]), np.concatenate([weight, weight]), sides, settings)
+    # A program's rows are in the order of the slots, so that a batch is a slice.
+    buckets = tuple(bucket._replace(ids=packed.slot[bucket.ids]) for bucket in packed.buckets)
+    return jax.tree.map(jnp.asarray, packed._replace(buckets=buckets))
+
+
+def prepare_fold_in(
+    row: np.ndarray,
+    other: np.ndarray,
+    rows: int,
+    settings: configs.Wals,
+    value: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+) -> Ragged:
+    """Packs what `rows` rows have met, pairs (row, id on the other side) [E], and puts it on the device.
+
+    Args:
+        value: a [E], by default 1.
+        weight: w [E], by default 1.
+    """
+    one = np.ones(len(row), np.float32)
+    packed = _pack(row, other, one if value is None else value, one if weight is None else weight, (rows,), settings)
+    return jax.tree.map(jnp.asarray, packed)
+
+
+def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.Wals) -> Ragged:
+    # On a CPU conjugate gradients read a batch's rows again and again from its caches; the direct solvers read them
+    # once and then work on D x D systems, of which 16 fit the caches.
+    cpu = jax.default_backend() == "cpu"
+    cells = 2**13 if cpu else 2**18
+
+    def batch(length: int) -> int:
+        return 16 if cpu and settings.solver != "cg" else cells // length
+
+    return ragged.pack(row, other, value, weight, sides=sides, batch=batch)
+
+
+def step(settings: configs.Wals) -> Step:
+    """One iteration: a half-sweep over the queries, then one over the items. The key is not used.
+
+    The metrics are the objective after the iteration, as `loss` and in parts.
+    """
+    solve = solvers.resolve(settings)
+
+    def advance(knobs: Knobs, key: Key, state: State, data: Ragged):
+        numbers = coefficients(knobs, settings)
+        queries, items = state.params.tables["query"], state.params.tables["item"]
+        others = jnp.array([len(items), len(queries)])
+
+        def half(carry, side):
+            table, gramian = carry
+            table, gramian, found = _half_sweep(table, table, gramian, side, others[side], data, solve, numbers)
+            return (table, gramian), found
+
+        # Accelerators round the inputs of a matrix product by default.
+        with jax.default_matmul_precision("highest"):
+            start = _into_slots(jnp.concatenate([queries, items]), data), least_squares.gramian(items)
+            (table, _), halves = jax.lax.scan(half, start, jnp.arange(2))
+        found = jax.tree.map(lambda part: part[1], halves)._replace(regularization=jnp.sum(halves.regularization))
+        rows = _out_of_slots(table, data)
+        params = state.params._replace(tables={"query": rows[: len(queries)], "item": rows[len(queries) :]})
+        return state._replace(step=state.step + 1, params=params), {"loss": sum(found), **found._asdict()}
+
+    return advance
+
+
+def coefficients(knobs: Knobs, settings: configs.Wals) -> Coefficients:
+    """The objective's numbers out of the knobs."""
+    return Coefficients(
+        knobs["wals.unobserved_weight"], knobs["wals.regularization"], knobs["wals.exponent"], settings.all_pairs
+    )
+
+
+def fold_in(
+    fixed: Float[Array, "N D"],
+    histories: Ragged,
+    solve: solvers.Solve,
+    numbers: Coefficients,
+    start: Float[Array, "R D"] | None = None,
+) -> Float[Array, "R D"]:
+    """Embeddings of new queries, from what they met and the item table; or of new items, from the query table.
+
+    They minimise the objective with `fixed` as it is, as far as `solve` goes from `start` (by default 0).
+    """
+    rows = jnp.zeros((len(histories.slot), fixed.shape[1]), fixed.dtype) if start is None else start
+    with jax.default_matmul_precision("highest"):
+        gramian, table = least_squares.gramian(fixed), _into_slots(rows, histories)
+        table, _, _ = _half_sweep(table, fixed, gramian, 0, len(fixed), histories, solve, numbers)
+    return _out_of_slots(table, histories)
+
+
+def _into_slots(rows: Float[Array, "R D"], histories: Ragged) -> Float[Array, "X D"]:
+    return jnp.where(histories.row[:, None] < 0, 0, rows[histories.row])
+
+
+def _out_of_slots(table: Float[Array, "X D"], histories: Ragged) -> Float[Array, "R D"]:
+    return jnp.where(histories.slot[:, None] < 0, 0, table[histories.slot])
+
+
+def _half_sweep(
+    before: Float[Array, "X D"],
+    fixed: Float[Array, "Y D"],
+    gramian: Float[Array, "D D"],
+    side: Any,
+    others: Any,
+    histories: Ragged,
+    solve: solvers.Solve,
+    numbers: Coefficients,
+) -> tuple[Float[Array, "X D"], Float[Array, "D D"], Objective]:
+    """Solves the rows of one side, whose lists name rows of `fixed`; `gramian` is that of the other side.
+
+    Gives the table, the Gramian of the solved rows, and the objective with their regularization alone.
+    """
+    shared = numbers.unobserved_weight * gramian
+    ridge = least_squares.ridge(histories.count, others, numbers)
+    # Read from one table, write to another: XLA would copy one that is read and written in every batch.
+    table, solved = before, jnp.zeros_like(gramian)
+    sums, placed = [], 0
+    for bucket in histories.buckets:
+        batches, size, _ = bucket.ids.shape
+
+        def one(index, state, bucket=bucket, placed=placed, size=size):
+            table, solved, sums = state
+            first = placed + index * size
+            start, count, own = (
+                jax.lax.dynamic_slice_in_dim(part, first, size) for part in (before, histories.count, ridge)
+            )
+            batch = bucket.ids[index], bucket.value[index], bucket.weight[index]
+            found, observed, square = _solve(*batch, fixed, start, shared, own, solve, numbers)
+            found = jnp.where(count[:, None] > 0, found, 0)  # a slot of padding
+            now = jnp.stack([observed, square, least_squares.penalty(found, own)])
+            table = jax.lax.dynamic_update_slice_in_dim(table, found, first, 0)
+            return table, solved + least_squares.gramian(found), sums.at[index].set(now)
+
+        begin = jnp.where(side > 0, bucket.until[side - 1], 0)
+        state = table, solved, jnp.zeros((batches, 3))
+        table, solved, found = jax.lax.fori_loop(begin, bucket.until[side], one, state)
+        sums.append(jnp.sum(found, axis=0))
+        placed += batches * size
+    observed, square, regularization = jnp.sum(jnp.stack(sums), axis=0)
+    unobserved = jnp.sum(shared * solved) - (0.0 if numbers.all_pairs else numbers.unobserved_weight * square)
+    return table, solved, Objective(observed, unobserved, regularization)
+
+
+def _solve(
+    ids, value, weight, fixed, start, shared, ridge, solve: solvers.Solve, numbers: Coefficients
+) -> tuple[Float[Array, "B D"], Array, Array]:
+    """The rows of one batch, and over its cells the sums of w (a - ŷ)² and, where it is needed, of ŷ²."""
+    exists = weight > 0
+    system = solvers.System(
+        *solvers.cells(fixed, ids, ragged.CHUNK),
+        weight=weight if numbers.all_pairs else jnp.where(exists, weight - numbers.unobserved_weight, 0.0),
+        target=weight * value,
+        shared=shared,
+        ridge=ridge,
+    )
+    found, scores = solve(system, start.astype(jnp.float32))
+    stored = found.astype(start.dtype)
+    if stored.dtype != found.dtype:
+        scores = system.scores(stored.astype(jnp.float32), solvers.EVERY)
+    square = jnp.zeros(()) if numbers.all_pairs else jnp.sum(jnp.where(exists, scores, 0.0) ** 2)
+    return stored, jnp.sum(weight * (value - scores) ** 2), square
