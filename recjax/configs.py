@@ -49,6 +49,7 @@ class Model:
     buckets: int = field(1024, least=1)  # larger vocabularies of side features are hashed into so many rows
     tied: bool = True  # histories and items share one table
     scale: float = field(0.1, above=0.0)  # the expected norm of a new embedding
+    start: str = ""  # the folder of a run whose tables replace new ones
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,12 +99,13 @@ class Wals:
     exponent: float = field(1.0, knob=True, least=0.0)  # nu: how the regularization of a row grows with its history
     steps: int = field(3, least=1)  # cg: steps a row and half-sweep
     block: int = field(32, least=1)  # block: columns solved at a time
+    fold_in: bool = False  # judged queries are embedded anew, in closed form, from what is then known
     storage: str = field("float32", choices=("float32", "bfloat16"))  # of the tables; solves are in float32
 
 
 @dataclasses.dataclass(frozen=True)
 class Train:
-    method: str = field("gradient", choices=("gradient", "wals"))
+    method: str = "gradient"  # a member of recjax.methods: gradient or wals
     epochs: float = field(12.0, above=0.0)  # at most; an epoch is as many examples as there are training interactions
     batch: int = field(512, least=1)  # B: examples a step, drawn with replacement
     block: int = field(100, least=1)  # steps a dispatch, and a line of metrics.jsonl

@@ -29,11 +29,15 @@ class Judgement(NamedTuple):
 
 
 class Retriever(NamedTuple):
-    """Anything that embeds queries and items: `queries(params, features) -> [B D]`, `items(params, data) -> [N D]`."""
+    """Anything that embeds queries and items: `queries(params, features) -> [B D]`, `items(params, data) -> [N D]`.
+
+    `ready(params)` is done once a ranking, and gives what the two get for params.
+    """
 
     queries: Callable[[Any, Features], Array]
     items: Callable[[Any, Data], Array]
     score: Callable[[Array, Array], Array] = scores.dot
+    ready: Callable[[Any], Any] = lambda params: params
 
 
 class Ranking(NamedTuple):
@@ -150,7 +154,7 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
             return exact(params, judgement)
 
     def exact(params, judgement: Judgement):
-        data = judgement.data
+        data, params = judgement.data, retriever.ready(params)
         items = retriever.items(params, data)
 
         def tile(part):

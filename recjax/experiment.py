@@ -10,8 +10,22 @@ import jax
 import numpy as np
 
 import recjax
-from recjax import configs, datasets, evaluate, fields, fit, folding, pairs, plots, reports, runs, splits
-from recjax.errors import DivergedError
+from recjax import (
+    configs,
+    datasets,
+    evaluate,
+    fields,
+    fit,
+    folding,
+    methods,
+    pairs,
+    parameters,
+    plots,
+    reports,
+    runs,
+    splits,
+)
+from recjax.errors import DivergedError, InputError
 from recjax.interactions import check, fingerprint
 from recjax.types import Dataset, Params, Split
 
@@ -22,7 +36,7 @@ class Prepared(NamedTuple):
     config: configs.Config
     dataset: Dataset
     split: Split
-    start: fit.Start
+    start: methods.Start
 
 
 class Outcome(NamedTuple):
@@ -44,8 +58,27 @@ def prepare(config: configs.Config) -> Prepared:
     dataset = reader(config.data)
     check(dataset)
     split = splitter(dataset, config.data)
-    evaluate.check(config.evaluate, *(len(dataset.vocabularies[one]) for one in ("query", "item")))
+    candidates = split.test.candidates
+    queries, items = (len(dataset.vocabularies[one]) for one in ("query", "item"))
+    evaluate.check(config.evaluate, queries, items, None if candidates is None else candidates.shape[1])
+    _check_new_queries(config, split)
+    if config.model.start:
+        parameters.check_start(config, fingerprint(dataset))
     return Prepared(config, dataset, split, fit.start(config, split.train))
+
+
+def _check_new_queries(config: configs.Config, split: Split) -> None:
+    """A table has nothing to say of a query that training has not seen."""
+    if config.model.name != "mf" or config.wals.fold_in:
+        return
+    for held in (split.validation, split.test):
+        new = np.setdiff1d(held.relevant.query, split.train.interactions.query) if held else np.empty(0)
+        if len(new):
+            raise InputError(
+                f"data.split={config.data.split!r} judges {len(new)} queries without training interactions, whose rows "
+                "of model.name='mf' are not trained; type --config.train.method=wals --config.wals.fold_in=true, or "
+                "take another model or split"
+            )
 
 
 def run(
@@ -74,26 +107,31 @@ def run(
         outcome = _run(prepared, folder, head, echo)
     except DivergedError as error:
         where = {"step": error.step, "term": error.term}
-        runs.write_json(folder / "result.json", {"status": "failed", **head, **where, "error": str(error)})
+        runs.write_json(folder / parameters.RESULT, {"status": "failed", **head, **where, "error": str(error)})
         raise
     except BaseException as error:
-        runs.write_json(folder / "result.json", {"status": "failed", **head, "error": repr(error)})
+        runs.write_json(folder / parameters.RESULT, {"status": "failed", **head, "error": repr(error)})
         raise
-    runs.write_json(folder / "result.json", outcome.result)
+    runs.write_json(folder / parameters.RESULT, outcome.result)
     return outcome
 
 
 def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: Callable[[str], None]) -> Outcome:
     config, _, split, start = prepared
     clock = fit.Clock()
-    retriever = evaluate.model_retriever(start.parts.model, start.parts.score, config.evaluate.block)
     lines = folder / "metrics.jsonl"
     fitted = fit.fit(
-        config, start, retriever, split.validation, clock, log=lambda line: runs.append_line(lines, line), echo=echo
+        config,
+        start,
+        split.validation,
+        len(split.train.interactions.query),
+        clock,
+        log=lambda line: runs.append_line(lines, line),
+        echo=echo,
     )
-    runs.write_arrays(folder / "parameters.npz", flatten(fitted.params))
-    judged = {
-        config.model.name: (retriever, fitted.params),
+    runs.write_arrays(folder / parameters.ARRAYS, parameters.flatten(fitted.params))
+    judged: dict[str, tuple[evaluate.Retriever, Any]] = {
+        config.model.name: (start.retriever, (fitted.params, start.serving(split.test))),
         "popularity": (evaluate.popularity(), ()),
         "random": (evaluate.random(), jax.random.key(config.seed)),
     }
@@ -101,18 +139,14 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
     factors = folding.factors(split.test.known, config.evaluate.rank)
     found, refused = {}, {}
     for name, (one, params) in judged.items():
-        judge = clock.compile(evaluate.ranker(one, config.evaluate, config.model.history), params, test)
-        with clock.time("evaluate_s"):
-            ranking = evaluate.rank(judge, params, test)
-        if ranking is None:
-            raise DivergedError(fitted.best_step, "scores")
+        ranking = fit.judging(config, one, params, test, clock)(params, fitted.best_step)
         sampled = pairs.sample(ranking, split.test.known, one.score, config.evaluate.pairs)
         folds, refused[name] = pairs.measure(sampled, ranking, split.test.known, factors)
         found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds
-        if one is retriever:
+        if one is start.retriever:
             _draw(folder / "plots", prepared, fitted, ranking, sampled)
     rate = fitted.steps / clock["train_s"]
-    timing = {**clock, "steps_per_s": rate, "examples_per_s": rate * config.train.batch}
+    timing = {**clock, "steps_per_s": rate, "examples_per_s": rate * start.examples}
     timing = {name: round(value, 3) for name, value in timing.items()}
     echo(reports.table(found, reports.columns(found[config.model.name])))
     for reason in refused[config.model.name].values():
@@ -131,12 +165,6 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         "timing": timing,
     }
     return Outcome(result, fitted.params)
-
-
-def flatten(params: Params) -> dict[str, np.ndarray]:
-    """Parameters by path, for a file: {"tables/item": …, "query/layers/0/kernel": …}."""
-    leaves = jax.tree_util.tree_flatten_with_path(params)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
 
 
 def _draw(

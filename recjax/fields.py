@@ -5,7 +5,7 @@ import importlib
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from recjax.errors import InputError, unknown
@@ -67,6 +67,32 @@ def override(config: Any, texts: Mapping[str, str]) -> Any:
             raise unknown("config field", name, _beside(flat, name), among=flat)
         config = _replace(config, name.split("."), text, name)
     return config
+
+
+def refuse_unread(config: Any, default: Any, names: Sequence[str], reader: str, prefix: str = "") -> None:
+    """Refuses settings that are not their defaults and that `reader` does not read: they would be written into the
+    result as if they had changed it.
+
+    Args:
+        names: of fields or groups, dotted.
+        prefix: of the names in the message.
+
+    Raises:
+        InputError: the first such setting.
+    """
+    flat = flatten(default)
+    for name, value in flatten(config).items():
+        if value != flat[name] and any(f"{name}.".startswith(f"{one}.") for one in names):
+            raise InputError(
+                f"{prefix}{name} is {value!r}, which {reader} does not read; leave it out, or type "
+                f"--config.{prefix}{name}={_text(flat[name])}"
+            )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _beside(flat: Mapping[str, Any], name: str) -> set[str]:

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 from tqdm import tqdm
 
-from recjax import batches, configs, embed, evaluate, fields, reports, train
-from recjax.errors import DivergedError
-from recjax.types import Data, Dataset, HeldOut, Key, Params, State
+from recjax import configs, evaluate, fields, methods, reports, train
+from recjax.errors import DivergedError, InputError
+from recjax.types import Dataset, HeldOut, Params
 
 
 class Clock(dict[str, float]):
@@ -36,16 +35,6 @@ class Clock(dict[str, float]):
             return jax.jit(function, donate_argnums=donate).lower(*arguments).compile()
 
 
-class Start(NamedTuple):
-    """All that training begins with. The state is donated to the first block: a start serves once."""
-
-    parts: train.Parts
-    knobs: dict[str, Array]
-    key: Key  # of the run
-    state: State
-    data: Data
-
-
 class Fit(NamedTuple):
     """What training found."""
 
@@ -55,7 +44,7 @@ class Fit(NamedTuple):
     lines: list[dict[str, Any]]  # of metrics.jsonl
 
 
-def start(config: configs.Config, dataset: Dataset) -> Start:
+def start(config: configs.Config, dataset: Dataset) -> methods.Start:
     """Everything before the first step, as a function of the seed.
 
     A step is traced once, so that parts that do not fit together fail here and not in a run.
@@ -63,21 +52,19 @@ def start(config: configs.Config, dataset: Dataset) -> Start:
     Raises:
         InputError: what was given, what was wanted, what to type.
     """
-    parts = train.parts(config, dataset)
-    knobs = {name: jnp.float32(value) for name, value in fields.knobs(config).items()}
-    init_key, key = jax.random.split(jax.random.key(config.seed))
-    data = batches.prepare(dataset, config.objective.positives)
-    params = jax.jit(lambda key: embed.init(key, parts.model))(init_key)
-    state = train.init(params, parts, knobs, data)
-    jax.eval_shape(train.step(config, parts), knobs, key, state, data)
-    return Start(parts, knobs, key, state, data)
+    method = fields.resolve("method", config.train.method, fields.members(methods))
+    found = method(config, dataset)
+    if not isinstance(found, methods.Start):
+        raise InputError(f"train.method={config.train.method!r} gave {found!r}; wanted a recjax.methods.Start")
+    jax.eval_shape(found.advance, found.knobs, found.key, found.state, found.data)
+    return found
 
 
 def fit(
     config: configs.Config,
-    start: Start,
-    retriever: evaluate.Retriever,
-    validation: HeldOut,
+    start: methods.Start,
+    validation: HeldOut | None,
+    interactions: int,
     clock: Clock,
     *,
     log: Callable[[dict[str, Any]], None],
@@ -86,6 +73,8 @@ def fit(
     """Trains until the epochs are done, or until `patience` evaluations on validation brought nothing better.
 
     Args:
+        validation: None: every epoch is done and the last parameters are kept.
+        interactions: E, how many examples make an epoch.
         log: gets a line for each block of steps and for each evaluation.
         echo: gets what a person should read.
 
@@ -93,12 +82,13 @@ def fit(
         DivergedError: a term of the objective, the gradient or a score is not finite; the block was logged before.
     """
     settings, select = config.train, config.evaluate.select
-    parts, knobs, key, state, data = start
-    judgement = evaluate.prepare(validation, config.evaluate.batch)
-    judge = clock.compile(evaluate.ranker(retriever, config.evaluate, config.model.history), state.params, judgement)
-    advance = train.step(config, parts)
+    knobs, key, state, data = start.knobs, start.key, start.state, start.data
+    judge = None
+    if validation is not None:
+        judgement, serving = evaluate.prepare(validation, config.evaluate.batch), start.serving(validation)
+        judge = judging(config, start.retriever, (state.params, serving), judgement, clock)
     blocks: dict[int, Callable] = {}
-    schedule = _schedule(settings, len(data.interactions.query))
+    schedule = _schedule(settings, interactions / start.examples)
     lines: list[dict[str, Any]] = []
     best, best_step, stale, params = -np.inf, 0, 0, state.params
 
@@ -109,7 +99,7 @@ def fit(
     with tqdm(total=schedule[-1][1], unit="step", mininterval=0.5 if sys.stderr.isatty() else 60.0) as bar:
         for first, last, judged in schedule:
             if last - first not in blocks:
-                run = train.block(advance, last - first)
+                run = train.block(start.advance, last - first)
                 blocks[last - first] = clock.compile(run, knobs, key, state, data, donate=(2,))
             begin = clock.get("train_s", 0.0)
             with clock.time("train_s"):
@@ -119,12 +109,11 @@ def fit(
             record({"step": last, **means, "seconds": round(clock["train_s"] - begin, 4)})
             _require_finite(first, terms)
             bar.update(last - first)
-            if not judged:
+            if judge is None:
+                best_step, params = last, state.params
+            if judge is None or validation is None or not judged:
                 continue
-            with clock.time("evaluate_s"):
-                ranking = evaluate.rank(judge, state.params, judgement)
-            if ranking is None:
-                raise DivergedError(last, "scores")
+            ranking = judge((state.params, serving), last)
             found = evaluate.means(ranking, validation.known, config.evaluate)
             record({"step": last, "split": "validation", **found})
             stale += 1
@@ -132,15 +121,39 @@ def fit(
                 best, best_step, stale = found[select], last, 0
                 params = jax.tree.map(jnp.copy, state.params)  # the state's own buffers are donated
             bar.clear()
-            echo(f"step {last:,}: loss {means['loss']:.4f}, validation {select} {reports.number(found[select])}")
+            echo(f"step {last:,}: loss {means['loss']:.6g}, validation {select} {reports.number(found[select])}")
             if stale == settings.patience:
                 break
     return Fit(params, best_step, last, lines)
 
 
-def _schedule(settings: configs.Train, interactions: int) -> list[tuple[int, int, bool]]:
-    """Blocks of steps as (first, last, whether an evaluation follows); the last one may be shorter."""
-    epoch = interactions / settings.batch
+def judging(
+    config: configs.Config, retriever: evaluate.Retriever, params: Any, judgement: evaluate.Judgement, clock: Clock
+) -> Callable[[Any, int], evaluate.Ranking]:
+    """Compiles the ranking of a held-out part: (params, step) -> Ranking, for params like these.
+
+    Raises:
+        DivergedError: later, where an embedding or a score is not finite; it names the step.
+    """
+    ranker = evaluate.ranker(retriever, config.evaluate, config.model.history)
+    compiled = clock.compile(ranker, params, judgement)
+
+    def judge(params: Any, step: int) -> evaluate.Ranking:
+        with clock.time("evaluate_s"):
+            ranking = evaluate.rank(compiled, params, judgement)
+        if ranking is None:
+            raise DivergedError(step, "scores")
+        return ranking
+
+    return judge
+
+
+def _schedule(settings: configs.Train, epoch: float) -> list[tuple[int, int, bool]]:
+    """Blocks of steps as (first, last, whether an evaluation follows); the last one may be shorter.
+
+    Args:
+        epoch: in steps.
+    """
     total = max(1, round(settings.epochs * epoch))
     between = max(1, round(settings.evaluate * epoch))
     block = min(settings.block, between)

@@ -43,13 +43,7 @@ def two_tower(settings: configs.Model, dataset: Dataset) -> Model:
 
 
 def _refuse_unread(settings: configs.Model, *names: str) -> None:
-    """A setting that changes nothing would be written into the result as if it did."""
-    for name in names:
-        value, default = getattr(settings, name), getattr(configs.Model(), name)
-        if value != default:
-            raise InputError(
-                f"model.{name} is {value!r}, which model.name={settings.name!r} does not read; leave it out"
-            )
+    fields.refuse_unread(settings, configs.Model(), names, f"model.name={settings.name!r}", "model.")
 
 
 def _id_table(settings: configs.Model, dataset: Dataset, name: str, unknown_rows: int) -> Table:

@@ -19,7 +19,7 @@ def curves(path: pathlib.Path, lines: Sequence[Mapping], select: str, best_step:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     left.plot(*np.array(loss).T, color=PALETTE(0))
     left.set(xlabel="step", ylabel="training loss")
-    right.plot(*np.array(metric).T, marker="o", color=PALETTE(1))
+    right.plot(*np.array(metric).reshape(-1, 2).T, marker="o", color=PALETTE(1))
     right.axvline(best_step, color="0.7", zorder=0)
     right.set(xlabel="step", ylabel=f"validation {select}", title=f"kept: step {best_step}")
     _save(figure, path)

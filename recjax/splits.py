@@ -36,16 +36,31 @@ def share_out(dataset: Dataset, settings: configs.Data) -> Split:
     Raises:
         InputError: a share outside (0, 0.5), or so small that nothing is held out.
     """
-    if not 0.0 < settings.share < 0.5:
-        raise InputError(
-            f"data.share is {settings.share}; wanted a share between 0 and 0.5: type --config.data.share=0.1"
-        )
-    query = dataset.interactions.query
-    order = np.lexsort((np.random.default_rng(settings.seed).random(len(query)), query))
-    shuffled = take(dataset.interactions, order)._replace(time=None)
-    rank = np.arange(len(query)) - np.searchsorted(query, query)
+    shuffled = _shuffle(dataset, settings)
+    query = shuffled.interactions.query
+    rank = _rank(query)
     held = np.floor(settings.share * np.bincount(query)[query]).astype(np.int64)
-    return _split(dataset._replace(interactions=shuffled), (rank >= held) & (rank < 2 * held), rank < held)
+    return _split(shuffled, (rank >= held) & (rank < 2 * held), rank < held)
+
+
+def queries_out(dataset: Dataset, settings: configs.Data) -> Split:
+    """Strong generalization: a random share of the queries is test, an equal share validation, and none of them trains.
+
+    Of a held-out query a fifth of the interactions (rounded down, drawn at random) is relevant and the others are
+    known when it is judged; queries with fewer than 5 only train. Times and order are forgotten, as in `share_out`. The
+    draw is fixed by data.seed. Source: Liang et al. 2018 (variational autoencoders for collaborative filtering), 4.1.
+
+    Raises:
+        InputError: a share outside (0, 0.5), or so small that nothing is held out.
+    """
+    rng, shuffled = np.random.default_rng(settings.seed), _shuffle(dataset, settings)
+    query = shuffled.interactions.query
+    count = np.bincount(query, minlength=len(dataset.vocabularies["query"]))
+    usable = rng.permutation(np.flatnonzero(count >= 5))
+    held = int(settings.share * len(usable))
+    relevant = _rank(query) < count[query] // 5
+    parts = [np.isin(query, some) for some in (usable[:held], usable[held : 2 * held])]
+    return _split(shuffled, parts[0] & relevant, parts[1] & relevant, unseen=parts[0] | parts[1])
 
 
 def ncf(dataset: Dataset, settings: configs.Data) -> Split:
@@ -77,17 +92,40 @@ def ncf(dataset: Dataset, settings: configs.Data) -> Split:
     return Split(train, None, HeldOut(train, take(dataset.interactions, held), candidates))
 
 
-def _split(dataset: Dataset, validation: np.ndarray, test: np.ndarray) -> Split:
+def _shuffle(dataset: Dataset, settings: configs.Data) -> Dataset:
+    """Each query's interactions in a random order, without times."""
+    if not 0.0 < settings.share < 0.5:
+        raise InputError(
+            f"data.share is {settings.share}; wanted a share between 0 and 0.5: type --config.data.share=0.1"
+        )
+    query = dataset.interactions.query
+    order = np.lexsort((np.random.default_rng(settings.seed).random(len(query)), query))
+    return dataset._replace(interactions=take(dataset.interactions, order)._replace(time=None))
+
+
+def _rank(query: np.ndarray) -> np.ndarray:
+    """[E]: the place of each interaction among its query's."""
+    return np.arange(len(query)) - np.searchsorted(query, query)
+
+
+def _split(dataset: Dataset, validation: np.ndarray, test: np.ndarray, unseen: np.ndarray | None = None) -> Split:
+    """Holds two sets of interactions out.
+
+    Args:
+        unseen: [E], interactions that are known when judging, but do not train.
+    """
     for name, part in (("validation", validation), ("test", test)):
         if not part.any():
             raise InputError(
                 f"the {name} split is empty: {len(dataset.interactions.query)} interactions of "
                 f"{len(dataset.vocabularies['query'])} queries leave none to hold out; wanted queries with more of them"
             )
-    train = dataset._replace(interactions=take(dataset.interactions, ~validation & ~test))
-    known = dataset._replace(interactions=take(dataset.interactions, ~test))
+
+    def those(which: np.ndarray) -> Dataset:
+        return dataset._replace(interactions=take(dataset.interactions, which))
+
     return Split(
-        train,
-        HeldOut(train, take(dataset.interactions, validation)),
-        HeldOut(known, take(dataset.interactions, test)),
+        those(~validation & ~test & (True if unseen is None else ~unseen)),
+        HeldOut(those(~validation & ~test), take(dataset.interactions, validation)),
+        HeldOut(those(~test), take(dataset.interactions, test)),
     )

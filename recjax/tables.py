@@ -70,9 +70,9 @@ def init(key: Key, specs: Mapping[str, Table]) -> dict[str, Array]:
 
 
 def lookup(specs: Mapping[str, Table], values: Mapping[str, Array], ids: Mapping[str, Any]) -> dict[str, Any]:
-    """The rows for `{table: pytree of ids}`, in the same structure: each [...] of ids becomes [... D]."""
+    """The rows for `{table: pytree of ids}`, in the same structure: each [...] of ids becomes [... D], in float32."""
     return {
-        name: jax.tree.map(lambda leaf, name=name: values[name][row_ids(specs[name], leaf)], tree)
+        name: jax.tree.map(lambda leaf, name=name: values[name][row_ids(specs[name], leaf)].astype(jnp.float32), tree)
         for name, tree in ids.items()
     }
 

@@ -51,11 +51,12 @@ def prepare_fold_in(
         weight: w [E], by default 1.
     """
     one = np.ones(len(row), np.float32)
-    packed = _pack(row, other, one if value is None else value, one if weight is None else weight, (rows,), settings)
+    value, weight = one if value is None else value, one if weight is None else weight
+    packed = _pack(row, other, value, weight, (rows,), settings, shapes=4)
     return jax.tree.map(jnp.asarray, packed)
 
 
-def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.Wals) -> Ragged:
+def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.Wals, shapes: int = 8) -> Ragged:
     # On a CPU conjugate gradients read a batch's rows again and again from its caches; the direct solvers read them
     # once and then work on D x D systems, of which 16 fit the caches.
     cpu = jax.default_backend() == "cpu"
@@ -64,7 +65,7 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
     def batch(length: int) -> int:
         return 16 if cpu and settings.solver != "cg" else cells // length
 
-    return ragged.pack(row, other, value, weight, sides=sides, batch=batch)
+    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes)
 
 
 def step(settings: configs.Wals) -> Step:

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from recjax import configs, datasets, errors, fields, splits
+from recjax import configs, datasets, errors, fields, methods, splits
 
 NAN, INF = math.nan, math.inf
 
@@ -323,7 +323,11 @@ def test_members_are_the_functions_that_a_module_defines():
 
 @pytest.mark.parametrize(
     ("module", "names"),
-    [(splits, {"last_out", "share_out"}), (datasets, {"languages", "movielens_1m", "movielens_100k"})],
+    [
+        (splits, {"last_out", "share_out", "queries_out", "ncf"}),
+        (datasets, {"languages", "movielens_1m", "movielens_100k", "movielens_1m_ncf"}),
+        (methods, {"gradient", "wals"}),
+    ],
 )
 def test_members_leave_out_what_a_module_imports(module, names):
     assert set(fields.members(module)) == names

@@ -12,7 +12,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 import launch
-from recjax import configs, embed, evaluate, experiment, fields
+from recjax import configs, evaluate, experiment, fields, parameters
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = [
@@ -98,14 +98,13 @@ def test_the_parameters_that_are_kept_are_those_of_the_best_step(run, tmp_path):
     assert result["best_step"] < result["steps"]
     overrides = dict(one.removeprefix("--config.").split("=") for one in SMALL)
     prepared = experiment.prepare(fields.override(configs.Config(), overrides))
-    params = embed.init(jax.random.key(0), prepared.start.parts.model)
+    params = prepared.start.state.params
     kept = np.load(tmp_path / "here" / "parameters.npz")
-    names = list(experiment.flatten(params))
+    names = list(parameters.flatten(params))
     params = jax.tree.unflatten(jax.tree.structure(params), [kept[name] for name in names])
     settings = prepared.config.evaluate
-    retriever = evaluate.model_retriever(prepared.start.parts.model, prepared.start.parts.score, settings.block)
-    judge = jax.jit(evaluate.ranker(retriever, settings, prepared.config.model.history))
-    ranking = evaluate.rank(judge, params, evaluate.prepare(prepared.split.validation, settings.batch))
+    judge = jax.jit(evaluate.ranker(prepared.start.retriever, settings, prepared.config.model.history))
+    ranking = evaluate.rank(judge, (params, ()), evaluate.prepare(prepared.split.validation, settings.batch))
     found = evaluate.means(ranking, prepared.split.validation.known, settings)
     line = next(
         line
