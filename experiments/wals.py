@@ -1,9 +1,9 @@
 """Matrix factorization by weighted alternating least squares (iALS): every pair counts, through Gramians.
 
 Source: Hu, Koren, Volinsky 2008; Rendle, Krichene, Zhang, Koren 2022 (the objective, and how to set it).
-Claim:  beats popularity at least twice in NDCG@10, in seconds.
+Claim:  beats popularity at least twice in NDCG@10; its iterations take a tenth of a second on MovieLens 1M.
 Run:    python launch.py --config=experiments/wals.py
-Expect: ten seconds on two cores; on MovieLens 1M see results/movielens.json.
+Expect: under half a minute on two cores, most of it compiling; on MovieLens 1M see results/movielens.json.
 """
 
 from recjax import configs
@@ -12,6 +12,6 @@ from recjax import configs
 def get_config() -> configs.Config:
     return configs.Config(
         model=configs.Model(name="mf"),
-        wals=configs.Wals(unobserved_weight=0.1, regularization=0.01),
-        train=configs.Train(method="wals", epochs=20.0),
+        wals=configs.Wals(unobserved_weight=0.3, regularization=0.003),
+        train=configs.Train(method="wals", epochs=20.0, patience=5),
     )

@@ -84,6 +84,23 @@ def bars(path: pathlib.Path, rows: Mapping[str, Mapping[str, Mapping[str, float]
     _save(figure, path)
 
 
+def against(
+    path: pathlib.Path, label: str, rows: Mapping[float, Mapping[str, Mapping[str, float]]], metrics: Sequence[str]
+) -> None:
+    """Means of a study's rows against a number, 0 included, with bands of one standard deviation; a panel a metric."""
+    figure, panels = plt.subplots(1, len(metrics), figsize=(2.9 * len(metrics), 2.8), layout="constrained")
+    for number, (panel, metric) in enumerate(zip(np.atleast_1d(panels), metrics, strict=True)):
+        known = [value for value in sorted(rows) if metric in rows[value]]
+        mean = np.array([rows[value][metric]["mean"] for value in known])
+        sd = np.array([rows[value][metric]["sd"] for value in known])
+        panel.fill_between(known, mean - sd, mean + sd, color=PALETTE(number), alpha=0.2, linewidth=0)
+        panel.plot(known, mean, marker="o", color=PALETTE(number))
+        panel.set_xscale("symlog", linthresh=min((value for value in known if value > 0), default=1.0))
+        panel.set(xlabel=label, title=metric)
+        panel.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
 def _save(figure, path: pathlib.Path) -> None:
     figure.savefig(path, dpi=120)
     plt.close(figure)
