@@ -26,8 +26,16 @@ def get_study() -> Study:
     return Study(
         arms={f"α0 = {weight:g}": arm(weight) for weight in WEIGHTS},
         seeds=(0, 1, 2),
-        columns=("recall@10", "ndcg@10", "coverage@10", "mean_popularity@10", "cross_group_share@10")
-        + ("cross_group_auc", "folding_excess", "random_pair_auc"),
+        columns=(
+            "recall@10",
+            "ndcg@10",
+            "coverage@10",
+            "mean_popularity@10",
+            "cross_group_share@10",
+            "cross_group_auc",
+            "folding_excess",
+            "random_pair_auc",
+        ),
         draw=lambda path, rows: plots.against(
             path, "unobserved weight α0", {weight: rows[f"α0 = {weight:g}"] for weight in WEIGHTS}, panels
         ),
