@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,9 +54,9 @@ def load(folder: str) -> dict[str, np.ndarray]:
     """
     path = pathlib.Path(folder) / ARRAYS
     try:
-        with np.load(path) as file:
-            return dict(file)
-    except (OSError, ValueError) as error:
+        with path.open("rb") as file, np.load(file) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"model.start={folder}: {path} cannot be read ({error}); wanted the folder of a run") from None
 
 

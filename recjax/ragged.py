@@ -40,6 +40,7 @@ def pack(
     sides: Sequence[int],
     batch: Callable[[int], int],
     shapes: int = 8,
+    worth: int = 0,
     chunk: int = CHUNK,
 ) -> Ragged:
     """Packs entries (row, id, value, weight), in any order, into batches.
@@ -48,6 +49,7 @@ def pack(
         sides: how many rows each side has; a batch has rows of one side. Rows are in [0, sum(sides)).
         batch: how many lists a batch has at most, by their length.
         shapes: buckets at most; their lengths are chosen so that they pad least.
+        worth: a further shape is taken only where it saves more than so many cells.
         chunk: lengths above it are multiples of it.
 
     >>> row, ids = np.array([0, 0, 2]), np.array([7, 8, 9])
@@ -62,7 +64,7 @@ def pack(
     start = np.cumsum(count) - count
     slot = np.full(len(count), -1, np.int32)
     buckets, slots, shorter = [], 0, 0
-    for length in _lengths(count[count > 0], shapes, chunk):
+    for length in _lengths(count[count > 0], shapes, worth, chunk):
         members = np.flatnonzero((count > shorter) & (count <= length))
         members = members[np.lexsort((count[members], side[members]))]
         lists = np.bincount(side[members], minlength=len(sides))
@@ -98,7 +100,7 @@ def padding(ragged: Ragged) -> float:
     return sum(part.size for part in cells) / sum(np.count_nonzero(part) for part in cells)
 
 
-def _lengths(count: np.ndarray, shapes: int, chunk: int) -> list[int]:
+def _lengths(count: np.ndarray, shapes: int, worth: int, chunk: int) -> list[int]:
     """At most `shapes` lengths to which lists of these lengths are rounded up, such that the cells are fewest."""
     grid = np.unique((4 * np.ceil(1.05 ** np.arange(0, 300, 1.0))).astype(np.int64))  # to 9 million
     grid = np.where(grid > chunk, -(-grid // chunk) * chunk, grid)
@@ -112,6 +114,8 @@ def _lengths(count: np.ndarray, shapes: int, chunk: int) -> list[int]:
     for _ in range(1, shapes):
         cells = fewest[:, None] + candidate * (upto - upto[:, None])
         cells = np.where(np.tri(len(candidate), dtype=bool), np.iinfo(np.int64).max, cells)
+        if fewest[-1] - cells[:, -1].min() <= worth:
+            break
         came.append(np.where(cells.min(0) < fewest, cells.argmin(0), -1))
         fewest = np.minimum(fewest, cells.min(0))
     last, chosen = len(candidate) - 1, []

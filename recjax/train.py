@@ -5,7 +5,7 @@ from the static config and the knobs, so knobs may be tracers: a sweep is a vmap
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -141,7 +141,7 @@ def step(config: configs.Config, parts: Parts) -> Step:
 def block(advance: Step, steps: int) -> Step:
     """`steps` steps in one dispatch, for jax.jit with the state donated. Metrics get a leading axis."""
 
-    def run(knobs: Knobs, key: Key, state: State, data: Data):
+    def run(knobs: Knobs, key: Key, state: State, data: Any):
         return jax.lax.scan(lambda state, _: advance(knobs, key, state, data), state, length=steps)
 
     return run

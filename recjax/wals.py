@@ -65,7 +65,8 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
     def batch(length: int) -> int:
         return 16 if cpu and settings.solver != "cg" else cells // length
 
-    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes)
+    # A shape takes half a second to compile: twenty iterations over that many cells.
+    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**17)
 
 
 def step(settings: configs.Wals) -> Step:
