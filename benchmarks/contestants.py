@@ -1,0 +1,237 @@
+"""The same matrix, factorized by recjax and by implicit (C++), behind one interface; and the data.
+
+Both minimise, with a confidence c of each interaction and λ,
+
+    sum_obs c (1 - ŷ)² + sum_unobserved ŷ² + λ (sum_i |query_i|² + sum_j |item_j|²)
+"""
+
+import os
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse
+
+from recjax import configs, fields, interactions, ragged, wals
+from recjax.datasets import files
+from recjax.errors import InputError
+from recjax.least_squares import Coefficients
+from recjax.types import Dataset, Interactions, Params, State
+
+try:
+    import threadpoolctl
+    from implicit.cpu import _als
+except ImportError:
+    _als = None
+
+Tables = Mapping[str, Any]  # query [M D] and item [N D]
+
+THREADS = len(os.sched_getaffinity(0))  # XLA takes all that the process may use
+STEPS = 3  # of conjugate gradients
+# Confidence c and λ with the best NDCG@20 on validation at D = 64: --grid.
+CHOSEN = {"ml-1m": (10.0, 10.0), "gowalla": (10.0, 10.0)}
+PAUSE = 0.05  # seconds before each timed iteration: the threads of the one before fall asleep
+METHODS = ("recjax cg", "recjax cholesky", "recjax block", "implicit cg", "implicit cholesky")
+FILES = {
+    "ml-1m": ("ratings.dat", "unpack https://files.grouplens.org/datasets/movielens/ml-1m.zip"),
+    "gowalla": ("train.txt", "lines `query item item …`, as published with LightGCN (He et al. 2020)"),
+}
+
+
+class Recjax:
+    """`iterate` does one iteration, both half-sweeps, and waits for it."""
+
+    def __init__(self, dataset: Dataset, solver: str, regularization: float, start: Tables):
+        numbers = coefficients(regularization)._asdict()
+        settings = configs.Wals(solver=solver, steps=STEPS, **numbers)
+        self._data = wals.prepare(dataset, settings)
+        self._rest = fields.knobs(configs.Config(wals=settings)), jax.random.key(0)
+        self.padding = ragged.padding(self._data)
+        self.restart(start)
+        begin = time.perf_counter()
+        step = jax.jit(wals.step(settings), donate_argnums=2)
+        self._program = step.lower(*self._rest, self._state, self._data).compile()
+        self.compile_s = time.perf_counter() - begin
+
+    def restart(self, start: Tables, regularization: float | None = None) -> None:
+        """Goes back to the start; another regularization needs no other program."""
+        if regularization is not None:
+            knobs, key = self._rest
+            self._rest = {**knobs, "wals.regularization": regularization}, key
+        # The step takes the tables' memory: it gets a copy.
+        tables = {name: jnp.array(table, copy=True) for name, table in start.items()}
+        self._state = State(jnp.asarray(0), Params(tables, (), ()), (), (), ())
+
+    def iterate(self) -> None:
+        self._state, _ = self._program(*self._rest, self._state, self._data)
+        jax.block_until_ready(self._state)
+
+    def tables(self) -> Tables:
+        return self._state.params.tables
+
+
+class Implicit:
+    """`iterate` calls the two functions that an iteration of AlternatingLeastSquares.fit consists of."""
+
+    padding = compile_s = None
+
+    def __init__(self, dataset: Dataset, solver: str, regularization: float, start: Tables):
+        query, item, weight, _ = dataset.interactions
+        self._sides = scipy.sparse.csr_matrix((weight, (query, item)), [len(start["query"]), len(start["item"])])
+        self._sides = self._sides, self._sides.T.tocsr()
+        self._solver, self._regularization = solver, regularization
+        self.restart(start)
+
+    def restart(self, start: Tables) -> None:
+        self._tables = {name: np.array(table) for name, table in start.items()}
+
+    def iterate(self) -> None:
+        queries, items = self._tables["query"], self._tables["item"]
+        for side, rows, fixed in zip(self._sides, (queries, items), (items, queries), strict=True):
+            if self._solver == "cg":
+                _als.least_squares_cg(side, rows, fixed, self._regularization, num_threads=THREADS, cg_steps=STEPS)
+            else:
+                _als.least_squares(side, rows, fixed, self._regularization, num_threads=THREADS)
+
+    def tables(self) -> Tables:
+        # A copy: on a CPU an array of JAX may be the memory that the next iteration writes to.
+        return {name: jnp.array(table, copy=True) for name, table in self._tables.items()}
+
+
+def check() -> tuple[str, ...]:
+    """The methods that can be run here: implicit takes part on a CPU alone, with one BLAS thread, as it advises.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    if jax.default_backend() != "cpu":
+        return tuple(one for one in METHODS if one.startswith("recjax"))
+    if _als is None:
+        raise InputError("implicit is not installed; type pip install -e '.[benchmark]'")
+    threadpoolctl.threadpool_limits(1, "blas")
+    return METHODS
+
+
+def build(method: str, dataset: Dataset, regularization: float, start: Tables) -> Recjax | Implicit:
+    library, solver = method.split()
+    return (Recjax if library == "recjax" else Implicit)(dataset, solver, regularization, start)
+
+
+def seconds(one: Recjax | Implicit) -> float:
+    """The seconds of one more iteration."""
+    time.sleep(PAUSE)
+    begin = time.perf_counter()
+    one.iterate()
+    return time.perf_counter() - begin
+
+
+def spread(name: str, values: Sequence[float]) -> dict[str, float]:
+    """Median, minimum and maximum."""
+    return {name: float(np.median(values)), f"{name}_min": min(values), f"{name}_max": max(values)}
+
+
+def coefficients(regularization: float) -> Coefficients:
+    return Coefficients(1.0, regularization, 0.0, all_pairs=False)
+
+
+def tables(dataset: Dataset, dimension: int) -> Tables:
+    """Where every method starts: normal, of norm about .1."""
+    draw, scale = np.random.default_rng(0), np.float32(0.1 / np.sqrt(dimension))
+    return {
+        name: draw.standard_normal((len(dataset.vocabularies[name]), dimension), np.float32) * scale
+        for name in ("query", "item")
+    }
+
+
+def gflop(method: str, dataset: Dataset, dimension: int) -> dict[str, float]:
+    """Counted work of an iteration: `necessary`, and `done` where recjax does more of it.
+
+    Of an interaction in each half-sweep, where one pass over its row (a score, or its share of a sum) is 2 D:
+        cg:       2 D (2 steps + 1); residual: 2 passes, each step 2, the last step without a new residual 1
+        cholesky: 2 D² + 2 D; its share of the matrix, which is symmetric but counted whole, and of the right side
+        block:    2 D b + 6 D; matrices of b columns, scores at the start, and right side and scores of each block
+    Of a row with interactions, where applying a [D D] matrix, or adding to one, is 2 D²:
+        cg:       2 D² (steps + 2); the Gramian is applied steps + 1 times, and the new row added to the other one
+        cholesky: D³ / 3 + 4 D²; factorization, two triangular systems (2 D²), and the row's share of the Gramian
+        block:    D b² / 3 + 2 D b + 4 D²
+    recjax eliminates with 2 D³ instead of D³ / 3 + 2 D², and 2 D b² instead of D b² / 3 + 2 D b. Padding is not
+    counted, and neither is what the objective costs that recjax computes on its way.
+    """
+    solver, size = method.split()[1], dimension
+    block = min(configs.Wals().block, size)
+    entries = 2 * len(dataset.interactions.query)
+    rows = len(np.unique(dataset.interactions.query)) + len(np.unique(dataset.interactions.item))
+    entry = {"cg": 2 * size * (2 * STEPS + 1), "cholesky": 2 * size**2 + 2 * size, "block": 2 * size * block + 6 * size}
+    share = {"cg": 2 * size**2 * (STEPS + 2), "cholesky": 2 * size**2, "block": 4 * size**2}
+    width = {"cg": 0, "cholesky": size, "block": block}[solver]
+    necessary = size * width**2 / 3 + 2 * size * width
+    done = 2 * size * width**2 if method.startswith("recjax") else necessary
+    fixed = entries * entry[solver] + rows * share[solver]
+    return {"necessary": (fixed + rows * necessary) / 1e9, "done": (fixed + rows * done) / 1e9}
+
+
+def find(name: str, folder: str) -> pathlib.Path:
+    """The file of a data set.
+
+    Raises:
+        InputError: no folder, or the file is not in it.
+    """
+    file, source = FILES[name]
+    path = pathlib.Path(folder) / name / file
+    if not folder or not path.is_file():
+        raise InputError(f"--data={folder} has no {name}/{file}; wanted the folder that does ({source}): --data=FOLDER")
+    return path
+
+
+def read(name: str, folder: str) -> Dataset:
+    """Every rating of ML-1M, or every line of Gowalla's train.txt, as positives without repeats.
+
+    Raises:
+        InputError: no such file, or a line of it is malformed.
+    """
+    path = find(name, folder)
+    if name == "ml-1m":
+        query, item = files.ratings(path, b"::").T[:2]
+    else:
+        try:
+            lines = [np.array(line.split(), np.int64) for line in path.read_text().splitlines() if line.strip()]
+        except ValueError as error:
+            raise InputError(
+                f"{path} is malformed ({error}); wanted lines of whole numbers: query item item …"
+            ) from None
+        query = np.repeat([line[0] for line in lines], [len(line) - 1 for line in lines])
+        item = np.concatenate([line[1:] for line in lines])
+    query, item = (interactions.encode(part)[0] for part in (query, item))
+    return dataset(*interactions.arrange(query, item, np.ones(len(query), np.float32), None, repeats=False)[:2])
+
+
+def dataset(query: np.ndarray, item: np.ndarray, queries: int = 0, items: int = 0) -> Dataset:
+    """A data set out of pairs in the order of the queries; without a number, as many as occur."""
+    size = {"query": queries or int(query.max()) + 1, "item": items or int(item.max()) + 1}
+    ids = {name: np.arange(count, dtype=np.int32) for name, count in size.items()}
+    met = Interactions(query, item, np.ones(len(query), np.float32), None)
+    return Dataset(met, {"query": ids["query"]}, {"item": ids["item"]}, ids, None, False)
+
+
+def weigh(dataset: Dataset, confidence: float) -> Dataset:
+    """The data set with one weight for every interaction."""
+    met = dataset.interactions
+    return dataset._replace(interactions=met._replace(weight=np.full(len(met.query), confidence, np.float32)))
+
+
+def synthetic(queries: int = 1_000_000, items: int = 500_000, entries: int = 20_000_000) -> Dataset:
+    """A large matrix: lists of geometric length, at least 1; popularity ~ 1 / (rank + 20), ranks in a random order.
+
+    The 20 keeps the most popular item to about 9 % of the queries. A query may meet an item twice.
+    """
+    draw = np.random.default_rng(0)
+    share = draw.standard_exponential(queries)  # a Poisson of an exponential is geometric
+    length = 1 + draw.multinomial(entries - queries, share / share.sum())
+    upto = np.cumsum(1.0 / (np.arange(items) + 20.0))
+    rank = np.searchsorted(upto, draw.random(entries) * upto[-1], side="right")
+    item = draw.permutation(items).astype(np.int32)[np.minimum(rank, items - 1)]
+    return dataset(np.repeat(np.arange(queries, dtype=np.int32), length), item, queries, items)
