@@ -1,0 +1,86 @@
+"""A process of its own, for `wals.py`: what it measured, and its peak memory, as a line of JSON.
+
+python benchmarks/alone.py memory INTERACTIONS.npz METHOD            # two iterations; METHOD "": none
+python benchmarks/alone.py large FOLDER QUERIES ITEMS INTERACTIONS   # a synthetic matrix, beside FOLDER/ml-1m
+"""
+
+import contextlib
+import json
+import pathlib
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import contestants
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from recjax import reports
+from recjax.types import Dataset
+
+DIMENSION = 64
+
+
+def memory(path: str, method: str) -> dict[str, Any]:
+    """Two iterations of one method, or none."""
+    contestants.check()
+    with np.load(path) as arrays:
+        dataset = contestants.weigh(contestants.dataset(arrays["query"], arrays["item"]), 10.0)
+    if method:
+        one = contestants.build(method, dataset, 10.0, contestants.tables(dataset, DIMENSION))
+        one.iterate()
+        one.iterate()
+    return {}
+
+
+def large(folder: str, *size: str) -> dict[str, Any]:
+    """A large synthetic matrix by recjax cg, and how much longer an interaction takes than one of ML-1M."""
+    small = _measure(lambda: contestants.read("ml-1m", folder))
+    found = _measure(lambda: contestants.synthetic(*map(int, size)))
+    return {**found, "to_ml-1m": found["ns_an_interaction"] / small["ns_an_interaction"], "ml-1m": small}
+
+
+def _measure(make: Callable[[], Dataset]) -> dict[str, Any]:
+    one, found = _prepare(make)  # the host's copies are gone when it returns
+    one.iterate()
+    seconds = [contestants.seconds(one) for _ in range(3)]
+    return {
+        **contestants.spread("s", seconds),
+        "ns_an_interaction": 1e9 * float(np.median(seconds)) / found["interactions"],
+        **found,
+        "finite": all(bool(jnp.all(jnp.isfinite(table))) for table in one.tables().values()),
+        "seconds": seconds,
+    }
+
+
+def _prepare(make: Callable[[], Dataset]) -> tuple[contestants.Recjax, dict[str, Any]]:
+    confidence, regularization = contestants.CHOSEN["ml-1m"]
+    begin = time.perf_counter()
+    dataset = contestants.weigh(make(), confidence)
+    made = time.perf_counter()
+    one = contestants.Recjax(dataset, "cg", regularization, contestants.tables(dataset, DIMENSION))
+    packed = time.perf_counter() - made - one.compile_s
+    found = {"interactions": len(dataset.interactions.query), "padding": one.padding, "compile_s": one.compile_s}
+    found |= {"read_s": made - begin, "prepare_s": packed}
+    print(", ".join(f"{name} {reports.number(value)}" for name, value in found.items()), file=sys.stderr)
+    return one, found
+
+
+def _peak() -> float:
+    """Peak resident memory in GB. On Linux getrusage's begins with that of the parent before this program ran."""
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+if __name__ == "__main__":
+    found = {"memory": memory, "large": large}[sys.argv[1]](*sys.argv[2:])
+    statistics = jax.devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in statistics:
+        found["device_peak_gb"] = statistics["peak_bytes_in_use"] / 1e9
+    print(json.dumps({**found, "peak_gb": _peak()}))
