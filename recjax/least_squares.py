@@ -74,7 +74,8 @@ def objective(
 
 def gramian(rows: Float[Array, "B D"]) -> Float[Array, "D D"]:
     """The sum of row rowᵀ, in float32."""
-    return jnp.einsum("bd,be->de", rows, rows, preferred_element_type=jnp.float32)
+    highest = jax.lax.Precision.HIGHEST
+    return jnp.einsum("bd,be->de", rows, rows, precision=highest, preferred_element_type=jnp.float32)
 
 
 def ridge(count: Float[Array, " B"], others: Int[Array, ""] | int, coefficients: Coefficients) -> Float[Array, " B"]:

@@ -66,9 +66,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
             "more than once; type --config.data.repeats=false or --config.wals.all_pairs=true"
         )
     model, knobs, (init_key, key) = models.mf(config.model, dataset), _knobs(config), _keys(config)
-    params = _params(init_key, model, config)
-    params = params._replace(tables={name: table.astype(config.wals.storage) for name, table in params.tables.items()})
-    state = State(jnp.zeros((), jnp.int32), params, (), (), ())
+    state = alternating.init(_params(init_key, model, config), config.wals)
     exact = dataclasses.replace(config.wals, solver="cholesky")
     numbers = alternating.coefficients(knobs, config.wals)
 

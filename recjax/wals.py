@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 from recjax import configs, least_squares, ragged, solvers
 from recjax.least_squares import Coefficients, Objective
 from recjax.ragged import Ragged
-from recjax.types import Dataset, Key, Knobs, State, Step
+from recjax.types import Dataset, Key, Knobs, Params, State, Step
 
 
 def prepare(dataset: Dataset, settings: configs.Wals, value: np.ndarray | None = None) -> Ragged:
@@ -56,7 +56,7 @@ def prepare_fold_in(
     return jax.tree.map(jnp.asarray, packed)
 
 
-def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.Wals, shapes: int = 8) -> Ragged:
+def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.Wals, shapes: int = 24) -> Ragged:
     # On a CPU conjugate gradients read a batch's rows again and again from its caches; the direct solvers read them
     # once and then work on D x D systems, of which 16 fit the caches.
     cpu = jax.default_backend() == "cpu"
@@ -67,6 +67,12 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
 
     # A shape takes half a second to compile: twenty iterations over that many cells.
     return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**17)
+
+
+def init(params: Params, settings: configs.Wals) -> State:
+    """The state before the first step, from the tables "query" [M D] and "item" [N D]; they get the storage's type."""
+    tables = {name: table.astype(settings.storage) for name, table in params.tables.items()}
+    return State(jnp.zeros((), jnp.int32), params._replace(tables=tables), (), (), ())
 
 
 def step(settings: configs.Wals) -> Step:
