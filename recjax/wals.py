@@ -65,8 +65,8 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
     def batch(length: int) -> int:
         return 16 if cpu and settings.solver != "cg" else cells // length
 
-    # A shape takes half a second to compile: twenty iterations over that many cells.
-    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**17)
+    # A shape takes half a second to compile: forty iterations over that many cells.
+    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**16)
 
 
 def init(params: Params, settings: configs.Wals) -> State:
