@@ -96,6 +96,8 @@ def against(
         panel.fill_between(known, mean - sd, mean + sd, color=PALETTE(number), alpha=0.2, linewidth=0)
         panel.plot(known, mean, marker="o", color=PALETTE(number))
         panel.set_xscale("symlog", linthresh=min((value for value in known if value > 0), default=1.0))
+        panel.set_xticks(known, [f"{value:g}" for value in known], rotation=60, fontsize=7)
+        panel.minorticks_off()
         panel.set(xlabel=label, title=metric)
         panel.spines[["top", "right"]].set_visible(False)
     _save(figure, path)

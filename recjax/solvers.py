@@ -137,7 +137,7 @@ def cg(settings: configs.Wals) -> Solve:
         residual = system.combine(system.target - system.weight * scores, EVERY) - share(start)
         state = (start, scores, residual, residual, jnp.sum(residual**2, 1))
         # The last step needs no new residual.
-        return move(*jax.lax.fori_loop(0, settings.steps - 1, step, state))[:2]
+        return move(*jax.lax.fori_loop(0, settings.steps - 1, step, state, unroll=4))[:2]
 
     return solve
 

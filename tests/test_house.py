@@ -130,6 +130,28 @@ def test_folding_keeps_its_claim(cure):
     assert all(best < last for best, last in done)
 
 
+def test_ials_keeps_its_claim_on_the_published_protocol():
+    result = load("ncf_ials")
+    assert len(result["seeds"]) >= 5
+    assert mean(result, "iALS, D = 64", "sampled_hit_rate@10") >= 0.720
+    assert mean(result, "iALS, D = 64", "sampled_ndcg@10") >= 0.443
+
+
+def test_the_unobserved_weight_keeps_its_claim():
+    result = load("folding_wals")
+    arms = [row for row in result["rows"] if row.startswith("α0")]
+    share, recall, popularity = (
+        [mean(result, arm, metric) for arm in arms]
+        for metric in ("cross_group_share@10", "recall@10", "mean_popularity@10")
+    )
+    little = arms.index("α0 = 0.001")
+    assert share[0] >= 0.05
+    assert share[little] < share[0] / 5
+    assert recall[little] > 2 * recall[0]
+    assert popularity == sorted(popularity)
+    assert 0 < recall.index(max(recall)) < len(arms) - 1
+
+
 def test_ci_runs_the_readmes_test_command():
     install, run = ["python3 -m pip install -e '.[test]'", "python3 -m pytest"]
     assert f"{install} && {run}" in (ROOT / "README.md").read_text()
