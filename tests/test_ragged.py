@@ -144,6 +144,17 @@ def test_the_lengths_pad_least_of_all_choices(name, shapes):
     assert sum(bucket.ids.size for bucket in found.buckets) == fewest(SMALL[name], shapes)
 
 
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("worth", [0, 30, 100, 10**6])
+def test_a_further_shape_is_taken_where_it_saves_more_than_it_must(name, worth):
+    cells = [fewest(SMALL[name], shapes) for shapes in range(1, 5)]
+    wanted = next((shapes for shapes in range(1, 4) if cells[shapes - 1] - cells[shapes] <= worth), 4)
+    given = entries(SMALL[name])
+    found = ragged.pack(*given, sides=[len(SMALL[name])], batch=lambda length: 1, shapes=4, worth=worth)
+    assert len(found.buckets) == wanted
+    assert sum(bucket.ids.size for bucket in found.buckets) == cells[wanted - 1]
+
+
 def test_the_padding_of_lists_of_zipfs_law():
     """Lists of 80, 40, 26, ... entries, 348 in all: 44 lists of up to 4, 8 of 8, 6 of 28 and 2 of 80 cells."""
     lengths = zipf(80, 60)
