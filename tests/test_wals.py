@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import configs, least_squares, solvers, train, wals
+from recjax import configs, least_squares, ragged, solvers, train, wals
 from recjax.least_squares import Coefficients
 from recjax.types import Dataset, Interactions, Params, State
 
@@ -61,6 +61,15 @@ def make(query, item, queries, items, weight=None):
     weight = np.ones(len(query), np.float32) if weight is None else weight
     names = {"query": np.arange(queries), "item": np.arange(items)}
     return Dataset(Interactions(query, item, weight, None), {}, {}, names, None, True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def several_shapes():
+    """Also in small worlds, where another shape would not be worth its compilation."""
+    pack = ragged.pack
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ragged, "pack", lambda *given, **settings: pack(*given, **settings | {"worth": 0}))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -154,6 +163,7 @@ def check_metrics(world, value, numbers, state, metrics, tolerance=1e-5):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_steps_metrics_are_the_objective_of_the_new_tables(solver, all_pairs, world):
     """To 1e-5 of the whole: sums of a few hundred float32 in another order."""
+    assert len(wals.prepare(world[0], settings(solver)).buckets) == 2
     start = state(normal(world[0]))
     after, metrics = call(*world, settings(solver, all_pairs), start)
     assert set(metrics) == {"loss", "observed", "unobserved", "regularization"}
