@@ -102,12 +102,10 @@ def padding(ragged: Ragged) -> float:
 
 def _lengths(count: np.ndarray, shapes: int, worth: int, chunk: int) -> list[int]:
     """At most `shapes` lengths to which lists of these lengths are rounded up, such that the cells are fewest."""
-    grid = np.unique((4 * np.ceil(1.05 ** np.arange(0, 300, 1.0))).astype(np.int64))  # to 9 million
-    grid = np.where(grid > chunk, -(-grid // chunk) * chunk, grid)
-    length = grid[np.searchsorted(grid, count)]
-    # The longest list sets its bucket's length alone.
-    longest = int(-(-count.max() // 4) * 4 if count.max() <= chunk else -(-count.max() // chunk) * chunk)
-    candidate, lists = np.unique(np.minimum(length, longest), return_counts=True)
+    # 5 % apart; the longest list sets its bucket's length alone.
+    grid = np.append(4 * np.ceil(1.05 ** np.arange(300.0)), [chunk, -(-count.max() // 4) * 4]).astype(np.int64)
+    grid = np.unique(np.where(grid > chunk, -(-grid // chunk) * chunk, grid))
+    candidate, lists = np.unique(grid[np.searchsorted(grid, count)], return_counts=True)
     upto = np.cumsum(lists)
     # fewest[j]: cells of the lists up to candidate j with the shapes so far, the last of which is j.
     fewest, came = candidate * upto, []
