@@ -20,7 +20,7 @@ from recjax import configs, fields, interactions, ragged, wals
 from recjax.datasets import files
 from recjax.errors import InputError
 from recjax.least_squares import Coefficients
-from recjax.types import Dataset, Interactions, Params, State
+from recjax.types import Dataset, Interactions, Params
 
 try:
     import threadpoolctl
@@ -45,8 +45,8 @@ FILES = {
 class Recjax:
     """`iterate` does one iteration, both half-sweeps, and waits for it."""
 
-    def __init__(self, dataset: Dataset, solver: str, regularization: float, start: Tables):
-        numbers = coefficients(regularization)._asdict()
+    def __init__(self, dataset: Dataset, solver: str, regularization: float, start: Tables, all_pairs: bool = False):
+        numbers = coefficients(regularization)._replace(all_pairs=all_pairs)._asdict()
         settings = configs.Wals(solver=solver, steps=STEPS, **numbers)
         self._data = wals.prepare(dataset, settings)
         self._rest = fields.knobs(configs.Config(wals=settings)), jax.random.key(0)
@@ -64,7 +64,7 @@ class Recjax:
             self._rest = {**knobs, "wals.regularization": regularization}, key
         # The step takes the tables' memory: it gets a copy.
         tables = {name: jnp.array(table, copy=True) for name, table in start.items()}
-        self._state = State(jnp.asarray(0), Params(tables, (), ()), (), (), ())
+        self._state = wals.init(Params(tables, (), ()), configs.Wals())
 
     def iterate(self) -> None:
         self._state, _ = self._program(*self._rest, self._state, self._data)

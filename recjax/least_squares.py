@@ -8,7 +8,8 @@ where #_i = |observed items of i| + α0 N and #_j = |observed queries of j| + α
 observed twice. Source: Rendle, Krichene, Zhang, Koren 2022 (revisiting the performance of iALS).
 
 With `all_pairs = False` α0 weighs the unobserved pairs alone, as w0 does in Google's recommender course. That is, up to
-a constant, the first form with weights w - α0 and values w a / (w - α0).
+a constant, the first form with weights w - α0 and values w a / (w - α0). There a pair should not occur twice: it would
+be taken out of the unobserved pairs twice.
 """
 
 from typing import NamedTuple
@@ -42,7 +43,7 @@ def objective(
     items: Float[Array, "N D"],
     interactions: Interactions,
     coefficients: Coefficients,
-    value: Float[Array, " E"] | float = 1.0,
+    value: Float[Array, " E"] | Float[Array, ""] | float = 1.0,
 ) -> Objective:
     """The objective as it is written above. No [M N] array is made: the sum over all pairs goes through Gramians.
 

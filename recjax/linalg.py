@@ -78,14 +78,11 @@ def _inverse_factor(matrix: Float[Array, "B D D"], least: Float[Array, "B D"]) -
     """The inverse of Cholesky's lower factor; a pivot not above `least` is left out."""
     size = matrix.shape[1]
     rows = jnp.concatenate([matrix, jnp.broadcast_to(jnp.eye(size, dtype=matrix.dtype), matrix.shape)], 2)
-
-    def pivot(index, rows):
-        row = jax.lax.dynamic_index_in_dim(rows, index, 1, keepdims=False)
-        square = jax.lax.dynamic_index_in_dim(row, index, 1, keepdims=False)
-        exists = square > jax.lax.dynamic_index_in_dim(least, index, 1, keepdims=False)
-        row = row * jnp.where(exists, jax.lax.rsqrt(jnp.where(exists, square, 1.0)), 0.0)[:, None]
-        column = jnp.where(jnp.arange(size) > index, row[:, :size], 0.0)
-        rows = rows - column[:, :, None] * row[:, None, :]
-        return jax.lax.dynamic_update_index_in_dim(rows, row, index, 1)
-
-    return jax.lax.fori_loop(0, size, pivot, rows)[..., size:]
+    found = []
+    for index in range(size):
+        row, square = rows[:, 0], rows[:, 0, index]
+        exists = square > least[:, index]
+        row *= jnp.where(exists, jax.lax.rsqrt(jnp.where(exists, square, 1.0)), 0.0)[:, None]
+        found.append(row[:, size:])
+        rows = rows[:, 1:] - row[:, index + 1 : size, None] * row[:, None, :]
+    return jnp.stack(found, axis=1)

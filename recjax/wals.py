@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from recjax import configs, least_squares, ragged, solvers
+from recjax.errors import InputError
 from recjax.least_squares import Coefficients, Objective
 from recjax.ragged import Ragged
 from recjax.types import Dataset, Key, Knobs, Params, State, Step
@@ -57,6 +58,9 @@ def prepare_fold_in(
 
 
 def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.Wals, shapes: int = 24) -> Ragged:
+    if len(row) == 0 or not np.min(weight) > 0:
+        given = f"a weight of {np.min(weight)}" if len(row) else "no interactions"
+        raise InputError(f"WALS got {given}; wanted interactions with weights above 0: a cell of weight 0 is padding")
     # On a CPU conjugate gradients read a batch's rows again and again from its caches; the direct solvers read them
     # once and then work on D x D systems, of which 16 fit the caches.
     cpu = jax.default_backend() == "cpu"
