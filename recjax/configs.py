@@ -90,7 +90,7 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class Wals:
-    """Weighted alternating least squares, where train.method is "wals"; the objective is in recjax.wals."""
+    """Weighted alternating least squares, where train.method is "wals"; the objective is in recjax.least_squares."""
 
     solver: str = "cg"  # a member of recjax.solvers
     unobserved_weight: float = field(0.1, knob=True, least=0.0)  # alpha0

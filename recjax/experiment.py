@@ -58,9 +58,10 @@ def prepare(config: configs.Config) -> Prepared:
     dataset = reader(config.data)
     check(dataset)
     split = splitter(dataset, config.data)
-    candidates = split.test.candidates
     queries, items = (len(dataset.vocabularies[one]) for one in ("query", "item"))
-    evaluate.check(config.evaluate, queries, items, None if candidates is None else candidates.shape[1])
+    for held in (split.validation, split.test):
+        candidates = held.candidates if held else None
+        evaluate.check(config.evaluate, queries, items, None if candidates is None else candidates.shape[1])
     _check_new_queries(config, split)
     if config.model.start:
         parameters.check_start(config, fingerprint(dataset))
@@ -176,7 +177,7 @@ def _draw(
 ) -> None:
     folder.mkdir()
     groups = prepared.dataset.groups
-    plots.curves(folder / "curves.png", fitted.lines, prepared.config.evaluate.select, fitted.best_step)
+    plots.curves(folder / "curves.png", fitted.lines, fitted.select, fitted.best_step)
     plots.embeddings(
         folder / "embeddings.png",
         np.asarray(ranking.queries),

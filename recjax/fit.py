@@ -41,6 +41,7 @@ class Fit(NamedTuple):
     params: Params  # of the best step
     best_step: int
     steps: int  # done
+    select: str  # the metric that chose
     lines: list[dict[str, Any]]  # of metrics.jsonl
 
 
@@ -82,6 +83,8 @@ def fit(
         DivergedError: a term of the objective, the gradient or a score is not finite; the block was logged before.
     """
     settings, select = config.train, config.evaluate.select
+    if validation is not None and validation.candidates is not None:
+        select = f"sampled_{select}"
     knobs, key, state, data = start.knobs, start.key, start.state, start.data
     judge = None
     if validation is not None:
@@ -124,7 +127,7 @@ def fit(
             echo(f"step {last:,}: loss {means['loss']:.6g}, validation {select} {reports.number(found[select])}")
             if stale == settings.patience:
                 break
-    return Fit(params, best_step, last, lines)
+    return Fit(params, best_step, last, select, lines)
 
 
 def judging(

@@ -59,6 +59,10 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
         )
     unread = ["sampler", "objective", "penalties", "optimizer", "train.batch"]
     fields.refuse_unread(config, configs.Config(), unread, "train.method='wals'")
+    own = {"cg": ["wals.block"], "block": ["wals.steps"], "cholesky": ["wals.block", "wals.steps"]}
+    fields.refuse_unread(
+        config, configs.Config(), own.get(config.wals.solver, []), f"wals.solver={config.wals.solver!r}"
+    )
     query, item = dataset.interactions.query.astype(np.int64), dataset.interactions.item
     if not config.wals.all_pairs and len(np.unique(query * len(dataset.corpus["item"]) + item)) < len(query):
         raise InputError(
@@ -67,6 +71,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
         )
     model, knobs, (init_key, key) = models.mf(config.model, dataset), _knobs(config), _keys(config)
     state = alternating.init(_params(init_key, model, config), config.wals)
+    items = len(dataset.vocabularies["item"])
     exact = dataclasses.replace(config.wals, solver="cholesky")
     numbers = alternating.coefficients(knobs, config.wals)
 
@@ -76,7 +81,9 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
         judged, known = np.unique(held.relevant.query), held.known.interactions
         which = np.isin(known.query, judged)
         row = np.searchsorted(judged, known.query[which])
-        packed = alternating.prepare_fold_in(row, known.item[which], len(judged), exact, weight=known.weight[which])
+        packed = alternating.prepare_fold_in(
+            row, known.item[which], len(judged), items, exact, weight=known.weight[which]
+        )
         return jnp.asarray(judged), packed
 
     def ready(pair: tuple[Params, Any]) -> Params:

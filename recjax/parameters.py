@@ -37,7 +37,7 @@ def restore(params: Params, arrays: Mapping[str, np.ndarray], source: str) -> Pa
         if name in arrays and arrays[name].shape != table.shape:
             raise InputError(
                 f"model.start: {name} is {arrays[name].shape} in {source} and {table.shape} here; "
-                "wanted the same data and model.dimension"
+                "wanted the same data, model.dimension and kind of model (a two-tower has a row for unknown items)"
             )
         if name in arrays:
             found[name.removeprefix("tables/")] = jnp.asarray(arrays[name])

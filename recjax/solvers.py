@@ -90,7 +90,7 @@ def cells(table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int) -> tup
 
 
 def _rows(table: Float[Array, "N D"], ids: Int[Array, "B L"]) -> Float[Array, "B L D"]:
-    """table[ids] in float32. XLA's CPU loop is up to three times as fast where the innermost dimension is short."""
+    """table[ids] in float32. XLA's CPU loop is faster where the innermost dimension is short."""
     dimension = table.shape[1]
     if dimension % 4 == 0:
         table = table.reshape(-1, dimension // 4, 4)

@@ -41,6 +41,7 @@ def prepare_fold_in(
     row: np.ndarray,
     other: np.ndarray,
     rows: int,
+    others: int,
     settings: configs.Wals,
     value: np.ndarray | None = None,
     weight: np.ndarray | None = None,
@@ -48,9 +49,18 @@ def prepare_fold_in(
     """Packs what `rows` rows have met, pairs (row, id on the other side) [E], and puts it on the device.
 
     Args:
+        others: rows of the other side, which stays fixed.
+        settings: with the solver that will solve: a batch is of its size.
         value: a [E], by default 1.
         weight: w [E], by default 1.
+
+    Raises:
+        InputError: no pair at all, a row or an id that does not exist, or a weight that is not above 0.
     """
+    for name, ids, size in (("row", row, rows), ("id", other, others)):
+        if len(ids) and not (np.min(ids) >= 0 and np.max(ids) < size):
+            given = np.min(ids) if np.min(ids) < 0 else np.max(ids)
+            raise InputError(f"fold-in: there is {name} {given}; wanted 0 to {size - 1}: leave unknown ones out")
     one = np.ones(len(row), np.float32)
     value, weight = one if value is None else value, one if weight is None else weight
     packed = _pack(row, other, value, weight, (rows,), settings, shapes=4)
@@ -60,14 +70,15 @@ def prepare_fold_in(
 def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.Wals, shapes: int = 24) -> Ragged:
     if len(row) == 0 or not np.min(weight) > 0:
         given = f"a weight of {np.min(weight)}" if len(row) else "no interactions"
-        raise InputError(f"WALS got {given}; wanted interactions with weights above 0: a cell of weight 0 is padding")
+        raise InputError(f"WALS got {given}; wanted interactions, each with a weight above 0: leave the others out")
     # On a CPU conjugate gradients read a batch's rows again and again from its caches; the direct solvers read them
     # once and then work on D x D systems, of which 16 fit the caches.
     cpu = jax.default_backend() == "cpu"
     cells = 2**13 if cpu else 2**18
+    systems = 16 if cpu else 256
 
     def batch(length: int) -> int:
-        return 16 if cpu and settings.solver != "cg" else cells // length
+        return cells // length if settings.solver == "cg" else systems
 
     # A shape takes half a second to compile: forty iterations over that many cells.
     return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**16)

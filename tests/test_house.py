@@ -100,6 +100,34 @@ def test_a_page_shows_what_the_results_say(path):
     assert any(result["command"] in page and table in page for page in pages)
 
 
+def benchmark_tables(rows):
+    """The short form of results/benchmarks/wals.json: seconds an iteration, seconds to the same quality, memory."""
+    methods = ("recjax cg", "recjax cholesky", "recjax block", "implicit cg", "implicit cholesky")
+
+    def table(group, label, cell):
+        found = {
+            label.format(data=data, dimension=dimension): {
+                method: value for method in methods if (value := cell(measured.get(method, {}))) is not None
+            }
+            for data, dimensions in group.items()
+            for dimension, measured in dimensions.items()
+        }
+        return reports.table(found, methods)
+
+    return [
+        table(rows["speed"], "{data}, D = {dimension}", lambda one: one.get("s")),
+        table(rows["quality"], "NDCG@20, {data}", lambda one: one.get("ndcg_s")),
+        table(rows["quality"], "objective, {data}", lambda one: one.get("objective_s")),
+        table(rows["memory"], "{data}", lambda one: one.get("own_gb")),
+    ]
+
+
+def test_the_page_on_wals_shows_what_its_benchmark_measured():
+    result, page = load("benchmarks/wals"), (ROOT / "docs" / "wals.md").read_text()
+    assert result["command"] in page
+    assert all(table in page for table in benchmark_tables(result["rows"]))
+
+
 def load(name):
     path = ROOT / "results" / f"{name}.json"
     if not path.exists():

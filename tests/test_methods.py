@@ -34,6 +34,8 @@ def alternating(config):
         ({"penalties.l2": "0.5"}, "or type --config.penalties.l2=0.0"),
         ({"train.batch": "7"}, "train.batch is 7"),
         ({"wals.solver": "chol"}, "unknown solver 'chol'; did you mean 'cholesky'"),
+        ({"wals.block": "16"}, "wals.block is 16, which wals.solver='cg' does not read"),
+        ({"wals.solver": "block", "wals.steps": "5"}, "wals.steps is 5, which wals.solver='block' does not read"),
         ({"train.method": "gradient"}, "wals.unobserved_weight is 0.3, which train.method='gradient' does not read"),
     ],
 )

@@ -117,7 +117,7 @@ def histories(world, value, side, settings):
     """What the rows of a side have met, for fold_in."""
     query, item, weight, _ = world.interactions
     row, other = (query, item) if side == 0 else (item, query)
-    return wals.prepare_fold_in(row, other, sides(world)[side], settings, value, weight)
+    return wals.prepare_fold_in(row, other, sides(world)[side], sides(world)[1 - side], settings, value, weight)
 
 
 def call(world, value, settings, start, numbers=NUMBERS):
