@@ -10,8 +10,8 @@ Expect: three minutes on two cores. α0 and λ were chosen on validation at D = 
 
 import dataclasses
 
-from experiments import wals
-from recjax import configs, plots
+from experiments import movielens, wals
+from recjax import configs
 from recjax.study import Study
 
 
@@ -24,18 +24,5 @@ def get_study() -> Study:
             wals=configs.Wals(unobserved_weight=0.6, regularization=0.001),
         )
 
-    return Study(
-        arms={f"wals, D = {dimension}": arm(dimension) for dimension in (64, 256)},
-        seeds=(0, 1, 2),
-        columns=(
-            "recall@10",
-            "recall@20",
-            "ndcg@10",
-            "ndcg@20",
-            "mrr@10",
-            "coverage@10",
-            "mean_popularity@10",
-            "folding_excess",
-        ),
-        draw=lambda path, rows: plots.bars(path, rows, ("ndcg@10", "coverage@10", "folding_excess")),
-    )
+    arms = {f"wals, D = {dimension}": arm(dimension) for dimension in (64, 256)}
+    return dataclasses.replace(movielens.get_study(), arms=arms)
