@@ -1,7 +1,7 @@
 """Matrix factorization by weighted alternating least squares (iALS): every pair counts, through Gramians.
 
 Source: Hu, Koren, Volinsky 2008; Rendle, Krichene, Zhang, Koren 2022 (the objective, and how to set it).
-Claim:  beats popularity at least twice in NDCG@10; its iterations take a tenth of a second on MovieLens 1M.
+Claim:  beats popularity at least twice in NDCG@10.
 Run:    python launch.py --config=experiments/wals.py
 Expect: under half a minute on two cores, most of it compiling; on MovieLens 1M see results/wals_movielens.json.
 """

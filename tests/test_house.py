@@ -165,6 +165,13 @@ def test_ials_keeps_its_claim_on_the_published_protocol():
     assert mean(result, "iALS, D = 64", "sampled_ndcg@10") >= 0.443
 
 
+@pytest.mark.parametrize("dimension", [64, 256])
+def test_wals_keeps_its_claim_on_movielens(dimension):
+    result, row = load("wals_movielens"), f"wals, D = {dimension}"
+    assert mean(result, row, "ndcg@10") >= 2 * mean(result, "popularity", "ndcg@10")
+    assert mean(result, row, "ndcg@10") > mean(load("movielens"), "mf", "ndcg@10")
+
+
 def test_the_unobserved_weight_keeps_its_claim():
     result = load("folding_wals")
     arms = [row for row in result["rows"] if row.startswith("α0")]
