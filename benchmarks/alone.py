@@ -1,7 +1,7 @@
 """A process of its own, for `wals.py`: what it measured, and its peak memory, as a line of JSON.
 
 python benchmarks/alone.py memory INTERACTIONS.npz METHOD            # two iterations; METHOD "": none
-python benchmarks/alone.py large FOLDER QUERIES ITEMS INTERACTIONS   # a synthetic matrix, beside FOLDER/ml-1m
+python benchmarks/alone.py large FOLDER METHOD QUERIES ITEMS INTERACTIONS   # a synthetic matrix, and FOLDER/ml-1m
 """
 
 import contextlib
@@ -36,15 +36,16 @@ def memory(path: str, method: str) -> dict[str, Any]:
     return {}
 
 
-def large(folder: str, *size: str) -> dict[str, Any]:
-    """A large synthetic matrix by recjax cg, and how much longer an interaction takes than one of ML-1M."""
-    small = _measure(lambda: contestants.read("ml-1m", folder))
-    found = _measure(lambda: contestants.synthetic(*map(int, size)))
+def large(folder: str, method: str, *size: str) -> dict[str, Any]:
+    """A large synthetic matrix by one method, and how much longer an interaction takes than one of ML-1M."""
+    contestants.check()
+    small = _measure(lambda: contestants.read("ml-1m", folder), method)
+    found = _measure(lambda: contestants.synthetic(*map(int, size)), method)
     return {**found, "to_ml-1m": found["ns_an_interaction"] / small["ns_an_interaction"], "ml-1m": small}
 
 
-def _measure(make: Callable[[], Dataset]) -> dict[str, Any]:
-    one, found = _prepare(make)  # the host's copies are gone when it returns
+def _measure(make: Callable[[], Dataset], method: str) -> dict[str, Any]:
+    one, found = _prepare(make, method)  # the host's copies are gone when it returns
     one.iterate()
     seconds = [contestants.seconds(one) for _ in range(3)]
     return {
@@ -56,15 +57,17 @@ def _measure(make: Callable[[], Dataset]) -> dict[str, Any]:
     }
 
 
-def _prepare(make: Callable[[], Dataset]) -> tuple[contestants.Recjax, dict[str, Any]]:
+def _prepare(
+    make: Callable[[], Dataset], method: str
+) -> tuple[contestants.Recjax | contestants.Implicit, dict[str, Any]]:
     confidence, regularization = contestants.CHOSEN["ml-1m"]
     begin = time.perf_counter()
     dataset = contestants.weigh(make(), confidence)
     made = time.perf_counter()
     # Over all pairs: in the synthetic matrix a query may meet an item twice.
     start = contestants.tables(dataset, DIMENSION)
-    one = contestants.Recjax(dataset, "cg", regularization, start, all_pairs=True)
-    packed = time.perf_counter() - made - one.compile_s
+    one = contestants.build(method, dataset, regularization, start, all_pairs=True)
+    packed = time.perf_counter() - made - (one.compile_s or 0.0)
     found = {"interactions": len(dataset.interactions.query), "padding": one.padding, "compile_s": one.compile_s}
     found |= {"read_s": made - begin, "prepare_s": packed}
     print(", ".join(f"{name} {reports.number(value)}" for name, value in found.items()), file=sys.stderr)

@@ -45,7 +45,7 @@ FILES = {
 class Recjax:
     """`iterate` does one iteration, both half-sweeps, and waits for it."""
 
-    def __init__(self, dataset: Dataset, solver: str, regularization: float, start: Tables, all_pairs: bool = False):
+    def __init__(self, dataset: Dataset, solver: str, regularization: float, start: Tables, all_pairs: bool):
         numbers = coefficients(regularization)._replace(all_pairs=all_pairs)._asdict()
         settings = configs.Wals(solver=solver, steps=STEPS, **numbers)
         self._data = wals.prepare(dataset, settings)
@@ -116,9 +116,17 @@ def check() -> tuple[str, ...]:
     return METHODS
 
 
-def build(method: str, dataset: Dataset, regularization: float, start: Tables) -> Recjax | Implicit:
+def build(
+    method: str, dataset: Dataset, regularization: float, start: Tables, all_pairs: bool = False
+) -> Recjax | Implicit:
+    """
+    Args:
+        all_pairs: recjax only: the unobserved weight holds for every pair, so that a pair may occur twice.
+    """
     library, solver = method.split()
-    return (Recjax if library == "recjax" else Implicit)(dataset, solver, regularization, start)
+    if library == "recjax":
+        return Recjax(dataset, solver, regularization, start, all_pairs)
+    return Implicit(dataset, solver, regularization, start)
 
 
 def seconds(one: Recjax | Implicit) -> float:

@@ -152,7 +152,9 @@ def memory(methods: tuple[str, ...], datasets: Mapping[str, Dataset], gemm: floa
 
 def large(methods: tuple[str, ...], datasets: Mapping[str, Dataset], gemm: float) -> Group:
     """D: a large synthetic matrix, beside ML-1M in the same process."""
-    yield ("synthetic", "64", "recjax cg"), _child("large", DATA.value, *LARGE.value)
+    for method in methods:
+        if method.endswith(" cg"):
+            yield ("synthetic", "64", method), _child("large", DATA.value, method, *LARGE.value)
 
 
 MEASURES: dict[str, tuple[Callable[..., Group], tuple[str, ...]]] = {
@@ -185,7 +187,7 @@ def _grid(datasets: Mapping[str, Dataset]) -> None:
         start, judge = contestants.tables(dataset, 64), _judge(split.validation)
         rows = {}
         for confidence in GRID[0]:
-            one = contestants.Recjax(contestants.weigh(split.train, confidence), "cg", GRID[1][0], start)
+            one = contestants.build("recjax cg", contestants.weigh(split.train, confidence), GRID[1][0], start)
             rows[f"{name} c={confidence:g}"] = row = {}
             for regularization in GRID[1]:
                 one.restart(start, regularization)

@@ -33,6 +33,7 @@ class System(NamedTuple):
 
 Solve = Callable[[System, Float[Array, "B D"]], tuple[Float[Array, "B D"], Float[Array, "B L"]]]
 EVERY = slice(None)
+LINE = 16  # numbers of a cache line
 
 
 def resolve(settings: configs.Wals) -> Solve:
@@ -90,11 +91,19 @@ def cells(table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int) -> tup
 
 
 def _rows(table: Float[Array, "N D"], ids: Int[Array, "B L"]) -> Float[Array, "B L D"]:
-    """table[ids] in float32. XLA's CPU loop is faster where the innermost dimension is short."""
-    dimension = table.shape[1]
-    if dimension % 4 == 0:
-        table = table.reshape(-1, dimension // 4, 4)
-    return table[ids].reshape(*ids.shape, dimension).astype(jnp.float32)
+    """table[ids] in float32, for ids in [0, N)."""
+    if jax.default_backend() == "cpu" and table.shape[1] % LINE == 0:
+        # XLA's loop has few rows on their way at once, as its instructions for one fill the processor. This reads one
+        # number a cache line before: the rows come together, and the loop finds them in the cache.
+        lines = _take(table.reshape(len(table), -1, LINE)[..., 0], ids)
+        ids = (
+            ids + jnp.isnan(jnp.sum(lines, (1, 2)))[:, None]
+        )  # so that the loop waits; where it is NaN, any row serves
+    return _take(table, ids).astype(jnp.float32)
+
+
+def _take(table: Array, ids: Int[Array, "B L"]) -> Array:
+    return table.at[ids].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def _gramian(rows: Float[Array, "B L D"], weight: Float[Array, "B L"]) -> Float[Array, "B D D"]:
@@ -137,7 +146,7 @@ def cg(settings: configs.Wals) -> Solve:
         residual = system.combine(system.target - system.weight * scores, EVERY) - share(start)
         state = (start, scores, residual, residual, jnp.sum(residual**2, 1))
         # The last step needs no new residual.
-        return move(*jax.lax.fori_loop(0, settings.steps - 1, step, state, unroll=4))[:2]
+        return move(*jax.lax.fori_loop(0, settings.steps - 1, step, state))[:2]
 
     return solve
 

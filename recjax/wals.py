@@ -32,8 +32,8 @@ def prepare(dataset: Dataset, settings: configs.Wals, value: np.ndarray | None =
     query, item = query.astype(np.int32), item.astype(np.int32) + np.int32(sides[0])
     row, other = np.concatenate([query, item]), np.concatenate([item, query])
     packed = _pack(row, other, np.concatenate([value, value]), np.concatenate([weight, weight]), sides, settings)
-    # A program's rows are in the order of the slots, so that a batch is a slice.
-    buckets = tuple(bucket._replace(ids=packed.slot[bucket.ids]) for bucket in packed.buckets)
+    # A program's rows are in the order of the slots, so that a batch is a slice. Padding may name a row without a slot.
+    buckets = tuple(bucket._replace(ids=np.maximum(packed.slot[bucket.ids], 0)) for bucket in packed.buckets)
     return jax.tree.map(jnp.asarray, packed._replace(buckets=buckets))
 
 
@@ -74,14 +74,14 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
     # On a CPU conjugate gradients read a batch's rows again and again from its caches; the direct solvers read them
     # once and then work on D x D systems, of which 16 fit the caches.
     cpu = jax.default_backend() == "cpu"
-    cells = 2**13 if cpu else 2**18
+    cells = 2**12 if cpu else 2**18
     systems = 16 if cpu else 256
 
     def batch(length: int) -> int:
         return cells // length if settings.solver == "cg" else systems
 
     # A shape takes half a second to compile: forty iterations over that many cells.
-    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**16)
+    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**17)
 
 
 def init(params: Params, settings: configs.Wals) -> State:
@@ -178,14 +178,19 @@ def _half_sweep(
             table, solved, sums = state
             first = placed + index * size
             start, count, own = (
-                jax.lax.dynamic_slice_in_dim(part, first, size) for part in (before, histories.count, ridge)
+                jax.lax.dynamic_slice_in_dim(part, first, size, allow_negative_indices=False)
+                for part in (before, histories.count, ridge)
             )
-            batch = bucket.ids[index], bucket.value[index], bucket.weight[index]
+            batch = (
+                jax.lax.dynamic_index_in_dim(part, index, keepdims=False, allow_negative_indices=False)
+                for part in (bucket.ids, bucket.value, bucket.weight)
+            )
             found, observed, square = _solve(*batch, fixed, start, shared, own, solve, numbers)
             found = jnp.where(count[:, None] > 0, found, 0)  # a slot of padding
             now = jnp.stack([observed, square, least_squares.penalty(found, own)])
-            table = jax.lax.dynamic_update_slice_in_dim(table, found, first, 0)
-            return table, solved + least_squares.gramian(found), sums.at[index].set(now)
+            table = jax.lax.dynamic_update_slice_in_dim(table, found, first, 0, allow_negative_indices=False)
+            sums = jax.lax.dynamic_update_index_in_dim(sums, now, index, 0, allow_negative_indices=False)
+            return table, solved + least_squares.gramian(found), sums
 
         begin = jnp.where(side > 0, bucket.until[side - 1], 0)
         state = table, solved, jnp.zeros((batches, 3))
