@@ -181,11 +181,11 @@ def _half_sweep(
                 jax.lax.dynamic_slice_in_dim(part, first, size, allow_negative_indices=False)
                 for part in (before, histories.count, ridge)
             )
-            batch = (
+            ids, value, weight = (
                 jax.lax.dynamic_index_in_dim(part, index, keepdims=False, allow_negative_indices=False)
                 for part in (bucket.ids, bucket.value, bucket.weight)
             )
-            found, observed, square = _solve(*batch, fixed, start, shared, own, solve, numbers)
+            found, observed, square = _solve(ids, value, weight, fixed, start, shared, own, solve, numbers)
             found = jnp.where(count[:, None] > 0, found, 0)  # a slot of padding
             now = jnp.stack([observed, square, least_squares.penalty(found, own)])
             table = jax.lax.dynamic_update_slice_in_dim(table, found, first, 0, allow_negative_indices=False)
