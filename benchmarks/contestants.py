@@ -64,7 +64,7 @@ class Recjax:
             self._rest = {**knobs, "wals.regularization": regularization}, key
         # The step takes the tables' memory: it gets a copy.
         tables = {name: jnp.array(table, copy=True) for name, table in start.items()}
-        self._state = wals.init(Params(tables, (), ()), configs.Wals())
+        self._state = wals.init(Params(tables, (), ()))
 
     def iterate(self) -> None:
         self._state, _ = self._program(*self._rest, self._state, self._data)

@@ -50,6 +50,8 @@ class Model:
     tied: bool = True  # histories and items share one table
     scale: float = field(0.1, above=0.0)  # the expected norm of a new embedding
     start: str = ""  # the folder of a run whose tables replace new ones
+    storage: str = field("float32", choices=("float32", "bfloat16"))  # of the tables; all arithmetic is in float32
+    update: str = field("auto", choices=("auto", "dense", "rows"))  # what a step reads and writes of a table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,13 +81,15 @@ class Penalties:
     gravity: float = field(0.0, knob=True, least=0.0)
     corpus_gravity: float = field(0.0, knob=True, least=0.0)
     batch_gravity: float = field(0.0, knob=True, least=0.0)
+    batch_l2: float = field(0.0, knob=True, least=0.0)
     l2: float = field(0.0, knob=True, least=0.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    name: str = "adam"  # a member of optax that takes a learning rate
+    name: str = "adam"  # a member of recjax.optimizers, which has those of optax that take a learning rate
     learning_rate: float = field(1e-3, knob=True, above=0.0)
+    lazy: bool = False  # in training by rows, moments of rows that a batch does not touch stay as they are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +104,6 @@ class Wals:
     steps: int = field(3, least=1)  # cg: steps a row and half-sweep
     block: int = field(32, least=1)  # block: columns solved at a time
     fold_in: bool = False  # judged queries are embedded anew, in closed form, from what is then known
-    storage: str = field("float32", choices=("float32", "bfloat16"))  # of the tables; solves are in float32
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Embeddings under a model: the one place where towers meet tables."""
+"""Embeddings under a model: the one place where towers meet tables, or the rows of them that a step touches."""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from recjax import tables
 from recjax.types import Features, Key, Model, Params
@@ -12,6 +12,20 @@ def init(key: Key, model: Model) -> Params:
     """New parameters."""
     table_key, query_key, item_key = jax.random.split(key, 3)
     return Params(tables.init(table_key, model.specs), model.query.init(query_key), model.item.init(item_key))
+
+
+def reads(model: Model, queries: Features, items: Features | None) -> dict[str, Int[Array, " R"]]:
+    """The row ids that the towers read of each table for these features, repeats included.
+
+    Args:
+        items: None: the query tower's ids alone.
+    """
+    found: dict[str, list[Array]] = {}
+    for tower, features in ((model.query, queries), (model.item, items)):
+        for name, tree in (tower.ids(features) if features is not None else {}).items():
+            leaves = [tables.row_ids(model.specs[name], leaf).reshape(-1) for leaf in jax.tree.leaves(tree)]
+            found.setdefault(name, []).extend(leaves)
+    return {name: jnp.concatenate(parts) for name, parts in found.items()}
 
 
 def queries(key: Key | None, model: Model, params: Params, features: Features) -> Float[Array, "B D"]:

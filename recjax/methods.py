@@ -57,7 +57,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
             f"train.method='wals' solves for two tables and model.name is {config.model.name!r}; "
             "type --config.model.name=mf or --config.train.method=gradient"
         )
-    unread = ["sampler", "objective", "penalties", "optimizer", "train.batch"]
+    unread = ["sampler", "objective", "penalties", "optimizer", "train.batch", "model.update"]
     fields.refuse_unread(config, configs.Config(), unread, "train.method='wals'")
     own = {"cg": ["wals.block"], "block": ["wals.steps"], "cholesky": ["wals.block", "wals.steps"]}
     fields.refuse_unread(
@@ -70,7 +70,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
             "more than once; type --config.data.repeats=false or --config.wals.all_pairs=true"
         )
     model, knobs, (init_key, key) = models.mf(config.model, dataset), _knobs(config), _keys(config)
-    state = alternating.init(_params(init_key, model, config), config.wals)
+    state = alternating.init(_params(init_key, model, config))
     items = len(dataset.vocabularies["item"])
     exact = dataclasses.replace(config.wals, solver="cholesky")
     numbers = alternating.coefficients(knobs, config.wals)

@@ -47,7 +47,14 @@ def _refuse_unread(settings: configs.Model, *names: str) -> None:
 
 
 def _id_table(settings: configs.Model, dataset: Dataset, name: str, unknown_rows: int) -> Table:
-    return Table(len(dataset.vocabularies[name]), settings.dimension, settings.scale, unknown=unknown_rows)
+    return Table(
+        len(dataset.vocabularies[name]),
+        settings.dimension,
+        settings.scale,
+        unknown=unknown_rows,
+        storage=settings.storage,
+        update=settings.update,
+    )
 
 
 def _tower(settings: configs.Model, features: Sequence[Feature], specs: dict[str, Table]) -> Tower:
@@ -99,6 +106,7 @@ def _features(
         else:
             table, size = name, len(dataset.vocabularies[name])
             buckets = settings.buckets if size > settings.buckets else 0
-            specs.setdefault(table, Table(size, settings.side, settings.scale, buckets))
+            table_of = Table(size, settings.side, settings.scale, buckets, 1, settings.storage, settings.update)
+            specs.setdefault(table, table_of)
         found.append(Feature(name, table))
     return found

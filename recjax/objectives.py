@@ -5,18 +5,30 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Int
 
 from recjax import embed, logits
 from recjax.types import Batch, Candidates, Data, Key, Model, Params, Penalty, Sampler
 
 
 class Terms(NamedTuple):
-    """What an evaluation of the objective leaves behind: its terms by name, and the new states."""
+    """What an evaluation of the objective leaves behind: its terms by name, and the penalties' new states."""
 
     terms: dict[str, Array]
-    sampler: Any
     penalty: dict[str, Any]
+
+
+class Objective(NamedTuple):
+    """`sample` chooses candidates, `reads` tells the rows that `value` will read, and `value` is to be minimised.
+
+    `sample(key, params, state, batch, data) -> (candidates, state)`;
+    `reads(batch, candidates, data) -> {table: row ids [R]}`, without the tables that are read whole;
+    `value(key, params, penalty_state, batch, candidates, data) -> (scalar, Terms)`.
+    """
+
+    sample: Callable[[Key, Params, Any, Batch, Data], tuple[Candidates, Any]]
+    reads: Callable[[Batch, Candidates, Data], dict[str, Array]]
+    value: Callable[[Key, Params, Any, Batch, Candidates, Data], tuple[Array, Terms]]
 
 
 def objective(
@@ -29,8 +41,8 @@ def objective(
     correction: str = "negatives",
     unobserved_weight: float | Array = 1.0,
     penalties: dict[str, Penalty] | None = None,
-):
-    """Builds `(params, key, sampler_state, penalty_state, batch, data) -> (scalar, Terms)`.
+) -> Objective:
+    """Builds an objective.
 
     Args:
         correction: who is corrected for sampling. "negatives": each counts 1 / expected count. "all": the positive's
@@ -39,16 +51,27 @@ def objective(
     """
     penalties = penalties or {}
 
-    def value(params: Params, key: Key, sampler_state, penalty_state, batch: Batch, data: Data):
-        query_key, item_key, sample_key = jax.random.split(key, 3)
-        queries = embed.queries(query_key, model, params, batch.features)
-        frozen = jax.lax.stop_gradient(params)
+    def sample(key: Key, params: Params, state: Any, batch: Batch, data: Data):
+        query_key, _, sample_key = jax.random.split(key, 3)
+        params = jax.lax.stop_gradient(params)
 
         def present(ids):
-            items = embed.items(None, model, frozen, _of(data, ids))
-            return logits.scale(score(jax.lax.stop_gradient(queries), items), temperature)
+            queries = embed.queries(query_key, model, params, batch.features)
+            items = embed.items(None, model, params, _of(data, ids))
+            return logits.scale(score(queries, items), temperature)
 
-        candidates, sampler_state = sampler.sample(sample_key, sampler_state, batch, present)
+        return sampler.sample(sample_key, state, batch, present)
+
+    def reads(batch: Batch, candidates: Candidates, data: Data):
+        if candidates.ids is not None:
+            items = _of(data, _embedded(sampler.in_batch, batch.positive, candidates.ids))
+            return embed.reads(model, batch.features, items)
+        whole = model.item.ids(data.corpus)
+        return {name: ids for name, ids in embed.reads(model, batch.features, None).items() if name not in whole}
+
+    def value(key: Key, params: Params, penalty_state: Any, batch: Batch, candidates: Candidates, data: Data):
+        query_key, item_key, _ = jax.random.split(key, 3)
+        queries = embed.queries(query_key, model, params, batch.features)
         own, others, where = _embed(item_key, model, params, sampler.in_batch, candidates, batch, data)
         positive = logits.scale(score(queries, own), temperature)
         negative = logits.scale(score(queries, others), temperature)
@@ -61,13 +84,19 @@ def objective(
         new = {}
         for name, penalty in penalties.items():
             terms[name], new[name] = penalty.apply(penalty_state[name], params, queries, own, batch)
-        return sum(terms.values()), Terms(terms, sampler_state, new)
+        return sum(terms.values()), Terms(terms, new)
 
-    return value
+    return Objective(sample, reads, value)
 
 
 def _of(data: Data, ids: Array):
     return jax.tree.map(lambda leaf: leaf[ids], data.corpus)
+
+
+def _embedded(in_batch: bool, positive: Int[Array, "B P"], candidates: Int[Array, "*B C"]) -> Int[Array, " R"]:
+    """The items that a step embeds: the batch's positives, and the candidates that are not among them anyway."""
+    own = positive.reshape(-1)
+    return jnp.concatenate([own, candidates.reshape(-1)[len(own) if in_batch else 0 :]])
 
 
 def _embed(key: Key, model, params, in_batch: bool, candidates: Candidates, batch: Batch, data: Data):
@@ -80,8 +109,7 @@ def _embed(key: Key, model, params, in_batch: bool, candidates: Candidates, batc
         rows = jnp.arange(shape[0])[:, None]
         where = jnp.ones((shape[0], items.shape[0]), bool).at[rows, candidates.where].set(False, mode="drop")
         return positives, items, where
-    fresh = candidates.ids.reshape(-1)[len(own) if in_batch else 0 :]
-    items = embed.items(key, model, params, _of(data, jnp.concatenate([own, fresh])))
+    items = embed.items(key, model, params, _of(data, _embedded(in_batch, batch.positive, candidates.ids)))
     positives = items[: len(own)].reshape(*shape, items.shape[-1])
     others = items if in_batch else items[len(own) :]
     return positives, others.reshape(*candidates.ids.shape, items.shape[-1]), candidates.where

@@ -40,7 +40,8 @@ def restore(params: Params, arrays: Mapping[str, np.ndarray], source: str) -> Pa
                 "wanted the same data, model.dimension and kind of model (a two-tower has a row for unknown items)"
             )
         if name in arrays:
-            found[name.removeprefix("tables/")] = jnp.asarray(arrays[name])
+            own = name.removeprefix("tables/")
+            found[own] = jnp.asarray(arrays[name], params.tables[own].dtype)
     if not found:
         raise InputError(f"model.start: {source} has {', '.join(arrays)}; wanted one of {', '.join(tables)}")
     return params._replace(tables=params.tables | found)

@@ -18,7 +18,7 @@ def gravity(weight: float | Array) -> Penalty:
         u, v = params.tables["query"], params.tables["item"]
         return weight * jnp.sum(linalg.gramian(u) * linalg.gramian(v)), state
 
-    return Penalty(_nothing, apply)
+    return Penalty(_nothing, apply, whole=True)
 
 
 def corpus_gravity(weight: float | Array) -> Penalty:
@@ -32,7 +32,7 @@ def corpus_gravity(weight: float | Array) -> Penalty:
     def apply(state, params: Params, queries: Float[Array, "B D"], items, batch):
         return weight * jnp.sum(linalg.gramian(queries) * linalg.gramian(params.tables["item"])), state
 
-    return Penalty(_nothing, apply)
+    return Penalty(_nothing, apply, whole=True)
 
 
 def batch_gravity(weight: float | Array) -> Penalty:
@@ -56,6 +56,21 @@ def l2(weight: float | Array) -> Penalty:
 
     def apply(state, params: Params, queries, items, batch):
         return weight * sum(jnp.mean(jnp.sum(rows**2, axis=-1)) for rows in params.tables.values()), state
+
+    return Penalty(_nothing, apply, whole=True)
+
+
+def batch_l2(weight: float | Array) -> Penalty:
+    """Weight · (mean |u|² over the batch's queries + mean |v|² over its positives), for any towers.
+
+    Rows count by how often they are seen, and those that the batch does not touch stay as they are.
+    Source: Rendle et al. 2009 (Bayesian personalized ranking), section 4, whose updates regularize what they touch.
+    """
+
+    def apply(state, params: Params, queries: Float[Array, "B D"], items: Float[Array, "B P D"], batch: Batch):
+        exists = (batch.target > 0).astype(items.dtype)
+        positives = jnp.sum(exists * jnp.sum(items**2, axis=-1)) / jnp.sum(exists)
+        return weight * (jnp.mean(jnp.sum(queries**2, axis=-1)) + positives), state
 
     return Penalty(_nothing, apply)
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from recjax.types import Key
+from recjax.types import Bag, Key
+
+PADDING = -(2**31)  # an id that reads no row, but zeros
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Table:
 
     Ids in [0, size) have a row each, or share `buckets` rows by hash where buckets > 0. Every other id
     (vocabularies give -1 to what they do not know) reads one of `unknown` extra rows at the end, by hash;
-    with unknown = 0 the caller promises that there is none.
+    with unknown = 0 the caller promises that there is none. PADDING reads zeros.
     """
 
     size: int
@@ -25,6 +27,8 @@ class Table:
     scale: float = 0.1  # the expected norm of a new row
     buckets: int = 0
     unknown: int = 1
+    storage: str = "float32"  # or bfloat16; all arithmetic is in float32
+    update: str = "auto"  # dense, rows or auto: see `recjax.rows`
 
     @property
     def rows(self) -> int:
@@ -46,35 +50,51 @@ def hash_ids(ids: Int[Array, "*B"], buckets: int) -> Int[Array, "*B"]:
 
 
 def row_ids(table: Table, ids: Int[Array, "*B"]) -> Int[Array, "*B"]:
-    """The row that each id reads.
+    """The row that each id reads; for PADDING one past the last.
 
-    >>> row_ids(Table(size=3, dimension=1), jnp.array([0, 2, 3, -1])).tolist()
-    [0, 2, 3, 3]
+    >>> row_ids(Table(size=3, dimension=1), jnp.array([0, 2, 3, -1, PADDING])).tolist()
+    [0, 2, 3, 3, 4]
     """
-    known = hash_ids(ids, table.buckets) if table.buckets else ids
-    if not table.unknown:
-        return known
-    other = (table.buckets or table.size) + hash_ids(ids, table.unknown)
-    return jnp.where((ids >= 0) & (ids < table.size), known, other)
+    found = hash_ids(ids, table.buckets) if table.buckets else ids
+    if table.unknown:
+        other = (table.buckets or table.size) + hash_ids(ids, table.unknown)
+        found = jnp.where((ids >= 0) & (ids < table.size), found, other)
+    return jnp.where(ids == PADDING, table.rows, found)
+
+
+def bag_ids(bag: Bag) -> Int[Array, "*B L"]:
+    """The ids of a bag, with PADDING where there is none."""
+    return jnp.where(bag.where, bag.ids, PADDING)
+
+
+class Rows(NamedTuple):
+    """Some rows of a table, in its place: what a step touches."""
+
+    ids: Int[Array, " R"]  # rising; past the table's last in places that are left over
+    values: Float[Array, "R D"]
 
 
 def init(key: Key, specs: Mapping[str, Table]) -> dict[str, Array]:
     """New tables with entries ~ N(0, scale² / D), so that a row's expected squared norm is scale²."""
     keys = jax.random.split(key, max(1, len(specs)))
-    return {
-        name: specs[name].scale
-        / specs[name].dimension ** 0.5
-        * jax.random.normal(one, (specs[name].rows, specs[name].dimension))
-        for one, name in zip(keys, sorted(specs), strict=False)
-    }
+    return {name: _new(one, specs[name]) for one, name in zip(keys, sorted(specs), strict=False)}
 
 
-def lookup(specs: Mapping[str, Table], values: Mapping[str, Array], ids: Mapping[str, Any]) -> dict[str, Any]:
-    """The rows for `{table: pytree of ids}`, in the same structure: each [...] of ids becomes [... D], in float32."""
-    return {
-        name: jax.tree.map(lambda leaf, name=name: values[name][row_ids(specs[name], leaf)].astype(jnp.float32), tree)
-        for name, tree in ids.items()
-    }
+def lookup(specs: Mapping[str, Table], values: Mapping[str, Any], ids: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows for `{table: pytree of ids}`, in the same structure: each [...] of ids becomes [... D], in float32.
+
+    Args:
+        values: tables, or the Rows of them that these ids read.
+    """
+
+    def read(name: str, ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
+        table, index = values[name], row_ids(specs[name], ids)
+        if isinstance(table, Rows):
+            index, table = jnp.searchsorted(table.ids, index), table.values
+        found = table.at[index].get(mode="fill", fill_value=0, wrap_negative_indices=False)
+        return found.astype(jnp.float32)
+
+    return {name: jax.tree.map(lambda leaf, name=name: read(name, leaf), tree) for name, tree in ids.items()}
 
 
 def bag(rows: Float[Array, "*B L D"], where: Bool[Array, "*B L"], combine: str = "mean") -> Float[Array, "*B D"]:
@@ -87,3 +107,37 @@ def bag(rows: Float[Array, "*B L D"], where: Bool[Array, "*B L"], combine: str =
     total = jnp.sum(jnp.where(where[..., None], rows, 0.0), axis=-2)
     count = jnp.maximum(jnp.sum(where, axis=-1, keepdims=True), 1).astype(rows.dtype)
     return {"mean": total / count, "sum": total, "sqrt_n": total * jax.lax.rsqrt(count)}[combine]
+
+
+def store(key: Key, values: Float[Array, "R D"], storage: str) -> Float[Array, "R D"]:
+    """Values as a table keeps them. In bfloat16 they are rounded up or down at random, so that their mean is kept.
+
+    Without it an update below 1 / 512 of a value would be lost. Source: Gupta et al. 2015 (stochastic rounding).
+
+    >>> values = jnp.full((1000, 1), 1 + 2**-9)  # a quarter of the way from 1 to the next bfloat16
+    >>> found = store(jax.random.key(0), values, "bfloat16").astype(jnp.float32)
+    >>> sorted(set(found[:, 0].tolist())), round(float(jnp.mean(found == 1)), 2)
+    ([1.0, 1.0078125], 0.75)
+    """
+    if storage == "float32":
+        return values
+    bits = jax.lax.bitcast_convert_type(values, jnp.uint32) + jax.random.bits(key, values.shape, jnp.uint16)
+    rounded = jax.lax.bitcast_convert_type((bits >> 16).astype(jnp.uint16), jnp.bfloat16)
+    return jnp.where(jnp.isfinite(values), rounded, values.astype(jnp.bfloat16))
+
+
+def _new(key: Key, table: Table, block: int = 2**18) -> Float[Array, "R D"]:
+    """A new table, drawn in blocks, so that memory beyond it does not grow."""
+
+    def draw(key: Key, rows: int) -> Float[Array, "R D"]:
+        scale = table.scale / table.dimension**0.5
+        return (scale * jax.random.normal(key, (rows, table.dimension))).astype(table.storage)
+
+    if table.rows <= block:
+        return draw(key, table.rows)
+
+    def one(index, values):
+        first = jnp.minimum(index * block, table.rows - block)  # the last one starts early enough to be whole
+        return jax.lax.dynamic_update_slice_in_dim(values, draw(jax.random.fold_in(key, index), block), first, 0)
+
+    return jax.lax.fori_loop(0, -(-table.rows // block), one, jnp.zeros((table.rows, table.dimension), table.storage))

@@ -94,7 +94,9 @@ def net(
         for feature in features:
             if feature.table:
                 value = values[feature.name]
-                found.setdefault(feature.table, {})[feature.name] = value.ids if isinstance(value, Bag) else value
+                found.setdefault(feature.table, {})[feature.name] = (
+                    tables.bag_ids(value) if isinstance(value, Bag) else value
+                )
         return found
 
     def apply(key: Key | None, params, rows, values: Features):

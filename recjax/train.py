@@ -22,6 +22,7 @@ from recjax import (
     objectives,
     optimizers,
     penalties,
+    rows,
     samplers,
     scores,
 )
@@ -38,6 +39,7 @@ class Parts(NamedTuple):
     score: Callable[[Array, Array], Array]
     penalties: dict[str, Callable[..., Penalty]]
     optimizer: Callable[..., optax.GradientTransformation]
+    by_rows: bool  # tables may be trained by rows where that is faster
 
 
 def parts(config: configs.Config, dataset: Dataset) -> Parts:
@@ -78,14 +80,45 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
     model = fields.resolve("model", config.model.name, fields.members(models))(config.model, dataset)
     if not isinstance(model, Model):
         raise InputError(f"model.name={config.model.name!r} gave {model!r}; wanted a recjax.types.Model")
+    optimizer = fields.resolve("optimizer", config.optimizer.name, optimizers.members())
     return Parts(
         model,
         known.masked(sampler) if config.sampler.mask_known else sampler,
         fields.resolve("loss", config.objective.loss, fields.members(losses)),
         fields.resolve("score", config.objective.score, fields.members(scores)),
         {name: getattr(penalties, name) for name, weight in vars(config.penalties).items() if weight},
-        fields.resolve("optimizer", config.optimizer.name, optimizers.members()),
+        optimizer,
+        _by_rows(config, model, optimizer),
     )
+
+
+def _by_rows(config: configs.Config, model: Model, optimizer: Callable[..., optax.GradientTransformation]) -> bool:
+    """Whether tables may be trained by rows: no part of the objective reads a whole one, and the optimizer can.
+
+    Raises:
+        InputError: they may not, but some are to be.
+    """
+    demanded = any(spec.update == "rows" for spec in model.specs.values())
+    if not demanded and not any(rows.pays(spec, config.train.batch) for spec in model.specs.values()):
+        return False
+    reason = ""
+    for name in [one for one, weight in vars(config.penalties).items() if weight]:
+        if getattr(penalties, name)(0.0).whole:
+            other = "batch_l2" if name == "l2" else "batch_gravity"
+            reason = f"penalties.{name} reads whole tables; type --config.penalties.{name}=0 and a weight for {other}"
+    if config.sampler.name == "full":
+        reason = "sampler.name='full' touches every row; type --config.sampler.name=uniform"
+    kind, name = rows.kind(optimizer), config.optimizer.name
+    if kind == "whole":
+        reason = f"optimizer.name={name!r} moves a row by what other rows have; type --config.optimizer.name=adagrad"
+    elif kind == "lazy" and not config.optimizer.lazy:
+        reason = (
+            f"optimizer.name={name!r} also moves rows that a batch does not touch, by their moments; type "
+            "--config.optimizer.lazy=true if they may stay where they are, or --config.optimizer.name=adagrad"
+        )
+    if reason and demanded:
+        raise InputError(f"model.update='rows', but {reason}; or --config.model.update=auto")
+    return not reason
 
 
 def init(params: Params, parts: Parts, knobs: Knobs, data: Data) -> State:
@@ -100,7 +133,7 @@ def init(params: Params, parts: Parts, knobs: Knobs, data: Data) -> State:
     return State(
         jnp.zeros((), jnp.int32),
         params,
-        parts.optimizer(knobs["optimizer.learning_rate"]).init(params),
+        parts.optimizer(knobs["optimizer.learning_rate"]).init(rows.take(params, {})),
         *jax.tree.map(jnp.copy, held),
     )
 
@@ -112,11 +145,11 @@ def step(config: configs.Config, parts: Parts) -> Step:
     """
 
     def advance(knobs: Knobs, key: Key, state: State, data: Data):
-        batch_key, objective_key = jax.random.split(jax.random.fold_in(key, state.step))
+        batch_key, objective_key, store_key = jax.random.split(jax.random.fold_in(key, state.step), 3)
         batch = batches.draw(
             batch_key, data, config.train.batch, positives=config.objective.positives, length=config.model.history
         )
-        value = objectives.objective(
+        objective = objectives.objective(
             parts.model,
             parts.sampler,
             parts.loss,
@@ -126,14 +159,19 @@ def step(config: configs.Config, parts: Parts) -> Step:
             unobserved_weight=knobs["objective.unobserved_weight"],
             penalties={name: build(knobs[f"penalties.{name}"]) for name, build in parts.penalties.items()},
         )
-        gradient, found = jax.grad(value, has_aux=True)(
-            state.params, objective_key, state.sampler, state.penalty, batch, data
-        )
+        candidates, sampler_state = objective.sample(objective_key, state.params, state.sampler, batch, data)
+        touched = rows.choose(parts.model.specs, objective.reads(batch, candidates, data), parts.by_rows)
+        values = rows.take(state.params, touched)
+
+        def loss(values):
+            return objective.value(objective_key, rows.view(values, touched), state.penalty, batch, candidates, data)
+
+        gradient, found = jax.grad(loss, has_aux=True)(values)
         optimizer = parts.optimizer(knobs["optimizer.learning_rate"])
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
+        updates, optimizer_state = rows.update(optimizer, gradient, state.optimizer, values, touched)
+        params = rows.put(store_key, state.params, touched, optax.apply_updates(values, updates))
         metrics = found.terms | {"gradient_norm": optax.tree.norm(gradient)}
-        return State(state.step + 1, params, optimizer_state, found.sampler, found.penalty), metrics
+        return State(state.step + 1, params, optimizer_state, sampler_state, found.penalty), metrics
 
     return advance
 

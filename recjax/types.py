@@ -135,10 +135,14 @@ class Sampler(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """`init(data, params) -> state`; `apply(state, params, queries [B D], items [B P D], batch) -> (scalar, state)`."""
+    """`init(data, params) -> state`; `apply(state, params, queries [B D], items [B P D], batch) -> (scalar, state)`.
+
+    `whole`: it reads whole tables of `params`, which are then trained densely.
+    """
 
     init: Callable[[Data, "Params | None"], Any]
     apply: Callable[[Any, "Params", Array, Array, Batch], tuple[Array, Any]]
+    whole: bool = False
 
 
 class Tower(NamedTuple):
@@ -163,9 +167,9 @@ class Model(NamedTuple):
 
 
 class Params(NamedTuple):
-    """All that is learned: embedding tables by name, and the parameters of the two nets."""
+    """All that is learned: embedding tables by name (in a step, the rows of some), and the parameters of the nets."""
 
-    tables: dict[str, Array]
+    tables: dict[str, Any]
     query: Any
     item: Any
 

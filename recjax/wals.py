@@ -84,10 +84,9 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
     return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**17)
 
 
-def init(params: Params, settings: configs.Wals) -> State:
-    """The state before the first step, from the tables "query" [M D] and "item" [N D]; they get the storage's type."""
-    tables = {name: table.astype(settings.storage) for name, table in params.tables.items()}
-    return State(jnp.zeros((), jnp.int32), params._replace(tables=tables), (), (), ())
+def init(params: Params) -> State:
+    """The state before the first step, from the tables "query" [M D] and "item" [N D]."""
+    return State(jnp.zeros((), jnp.int32), params, (), (), ())
 
 
 def step(settings: configs.Wals) -> Step:

@@ -1,12 +1,13 @@
 """Shapes in annotations are enforced in every test; a small world to test on."""
 
 import jax
+import jax.numpy as jnp
 import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook("recjax", "beartype.beartype")
 
-from recjax import batches, configs, datasets, splits  # noqa: E402  after the hook
+from recjax import batches, configs, datasets, embed, fields, splits, train  # noqa: E402  after the hook
 
 WORLD = configs.World(queries=120, items=120, groups=3, interactions=12)
 
@@ -49,3 +50,26 @@ def timeless(config, dataset):
 @pytest.fixture(scope="session")
 def data(split):
     return batches.prepare(split.train)
+
+
+@pytest.fixture(scope="session")
+def knobs():
+    def knobs(config, **changes):
+        return {name: jnp.float32(changes.get(name, value)) for name, value in fields.knobs(config).items()}
+
+    return knobs
+
+
+@pytest.fixture(scope="session")
+def build(knobs):
+    def build(config, split, **changes):
+        """`changes` by dotted name, as text."""
+        if changes.get("model__name") == "mf":
+            changes |= {"model__hidden": "256"}  # its default: MF refuses what it does not read
+        config = fields.override(config, {name.replace("__", "."): value for name, value in changes.items()})
+        parts = train.parts(config, split.train)
+        data = batches.prepare(split.train, config.objective.positives)
+        params = jax.jit(lambda key: embed.init(key, parts.model))(jax.random.key(0))
+        return config, train.step(config, parts), train.init(params, parts, knobs(config), data), data
+
+    return build

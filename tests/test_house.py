@@ -29,6 +29,7 @@ FLOORS = [
         "folding",
         "parameters",
         "solvers",
+        "rows",
     },
     {"datasets", "retrieval", "models", "objectives", "optimizers"},
     {"splits", "train", "evaluate", "wals"},

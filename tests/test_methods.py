@@ -67,7 +67,7 @@ def test_every_knob_of_wals_reaches_the_program(alternating, split):
 
 
 def test_tables_are_stored_as_the_config_says_and_judged_in_float32(alternating, split):
-    start = methods.wals(fields.override(alternating, {"wals.storage": "bfloat16"}), split.train)
+    start = methods.wals(fields.override(alternating, {"model.storage": "bfloat16"}), split.train)
     state, metrics = jax.jit(train.block(start.advance, 2))(start.knobs, start.key, start.state, start.data)
     assert {table.dtype for table in state.params.tables.values()} == {jnp.dtype("bfloat16")}
     chex.assert_tree_all_finite(metrics)

@@ -42,8 +42,12 @@ def value_and_gradient(model, data, sampler, loss, batch, params, **options):
     built = objectives.objective(model, sampler, loss, **{"score": scores.dot} | options)
     state = {name: one.init(data, params) for name, one in options.get("penalties", {}).items()}
     start = sampler.init(data, params)
-    value = jax.jit(jax.value_and_grad(lambda params, data: built(params, KEY, start, state, batch, data)[0]))
-    return value(params, data)
+
+    def value(params, data):
+        candidates, _ = built.sample(KEY, params, start, batch, data)
+        return built.value(KEY, params, state, batch, candidates, data)[0]
+
+    return jax.jit(jax.value_and_grad(value))(params, data)
 
 
 def assert_same(one, other, rtol=2e-5):
@@ -150,7 +154,7 @@ def test_the_score_function_gives_present_logits_without_gradient(model, data):
     built = objectives.objective(
         model, Sampler(lambda data, params: (), sample), losses.logistic, score=scores.cosine, temperature=0.1
     )
-    seen = jax.jit(lambda params: (built(params, KEY, (), {}, batch, data), dict(seen))[1])(params)
+    seen = jax.jit(lambda params: (built.sample(KEY, params, (), batch, data), dict(seen))[1])(params)
     queries = embed.queries(None, model, params, batch.features)
     wanted = scores.cosine(queries, embed.corpus(model, params, data.corpus)[jnp.array([3, 5])]) / 0.1
     np.testing.assert_allclose(seen["logits"], wanted, rtol=1e-4)
@@ -203,7 +207,8 @@ def test_penalties_are_added_and_named(data, split):
     params, batch = setting(model, data)
     built = {"gravity": penalties.gravity(0.5), "l2": penalties.l2(0.1)}
     objective = objectives.objective(model, UNIFORM, losses.logistic, score=scores.dot, penalties=built)
-    total, found = objective(params, KEY, UNIFORM.init(data, params), {"gravity": (), "l2": ()}, batch, data)
+    candidates, _ = objective.sample(KEY, params, UNIFORM.init(data, params), batch, data)
+    total, found = objective.value(KEY, params, {"gravity": (), "l2": ()}, batch, candidates, data)
     assert set(found.terms) == {"loss", "gravity", "l2"}
     np.testing.assert_allclose(total, sum(found.terms.values()), rtol=1e-6)
     dense = 0.5 * jnp.mean((params.tables["query"] @ params.tables["item"].T) ** 2)

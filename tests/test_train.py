@@ -8,25 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import batches, configs, embed, fields, optimizers, train
+from recjax import configs, fields, optimizers, train
 from recjax.errors import InputError
 
 SETUPS = ["mf", "softmax_dnn", "two_tower"]
-
-
-def knobs(config, **changes):
-    return {name: jnp.float32(changes.get(name, value)) for name, value in fields.knobs(config).items()}
-
-
-def build(config, split, **changes):
-    """`changes` by dotted name, as text."""
-    if changes.get("model__name") == "mf":
-        changes |= {"model__hidden": "256"}  # its default: MF refuses what it does not read
-    config = fields.override(config, {name.replace("__", "."): value for name, value in changes.items()})
-    parts = train.parts(config, split.train)
-    data = batches.prepare(split.train, config.objective.positives)
-    params = jax.jit(lambda key: embed.init(key, parts.model))(jax.random.key(0))
-    return config, train.step(config, parts), train.init(params, parts, knobs(config), data), data
 
 
 def same(one, other):
@@ -34,7 +19,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("name", SETUPS)
-def test_a_block_of_steps_equals_the_steps_to_the_bit(name, config, split):
+def test_a_block_of_steps_equals_the_steps_to_the_bit(build, knobs, name, config, split):
     config, advance, state, data = build(config, split, model__name=name, sampler__name="uniform")
     key, values = jax.random.key(7), knobs(config)
     whole, metrics = jax.jit(train.block(advance, 4))(values, key, state, data)
@@ -47,7 +32,7 @@ def test_a_block_of_steps_equals_the_steps_to_the_bit(name, config, split):
 
 
 @pytest.mark.parametrize("name", SETUPS)
-def test_the_loss_falls(name, config, split):
+def test_the_loss_falls(build, knobs, name, config, split):
     config, advance, state, data = build(config, split, model__name=name)
     _, metrics = jax.jit(train.block(advance, 60))(
         knobs(config, **{"optimizer.learning_rate": 0.03}), jax.random.key(1), state, data
@@ -57,7 +42,7 @@ def test_the_loss_falls(name, config, split):
 
 @pytest.mark.parametrize("loss", ["softmax", "logistic", "squared", "bpr", "hinge"])
 @pytest.mark.parametrize("sampler", ["none", "full", "uniform", "popularity", "log_uniform", "in_batch", "mixed"])
-def test_every_loss_trains_with_every_sampler(loss, sampler, config, split):
+def test_every_loss_trains_with_every_sampler(build, knobs, loss, sampler, config, split):
     if sampler == "none" and loss in ("softmax", "bpr", "hinge"):
         with pytest.raises(InputError, match="so nothing would be learned"):
             build(config, split, objective__loss=loss, sampler__name=sampler)
@@ -71,7 +56,7 @@ def test_every_loss_trains_with_every_sampler(loss, sampler, config, split):
 
 @pytest.mark.parametrize("sampler", ["full", "uniform", "popularity", "log_uniform", "in_batch", "mixed"])
 @pytest.mark.parametrize("masked", ["true", "false"])
-def test_a_donated_state_takes_nothing_of_the_data_with_it(sampler, masked, config, split):
+def test_a_donated_state_takes_nothing_of_the_data_with_it(build, knobs, sampler, masked, config, split):
     config, advance, state, data = build(
         config, split, model__name="mf", sampler__name=sampler, sampler__mask_known=masked
     )
@@ -81,27 +66,27 @@ def test_a_donated_state_takes_nothing_of_the_data_with_it(sampler, masked, conf
 
 
 @pytest.mark.parametrize("name", sorted(optimizers.members()))
-def test_every_optimizer_that_a_config_can_name_makes_a_step(name, config, split):
+def test_every_optimizer_that_a_config_can_name_makes_a_step(build, knobs, name, config, split):
     config, advance, state, data = build(config, split, model__name="mf", optimizer__name=name)
     moved, _ = jax.eval_shape(advance, knobs(config), jax.random.key(1), state, data)
     assert jax.tree.structure(moved) == jax.tree.structure(state)
 
 
-def test_without_times_the_setups_train_too(config, timeless):
+def test_without_times_the_setups_train_too(build, knobs, config, timeless):
     for name in SETUPS:
         changed, advance, state, data = build(config, timeless, model__name=name)
         state, metrics = jax.jit(train.block(advance, 2))(knobs(changed), jax.random.key(1), state, data)
         chex.assert_tree_all_finite((state.params, metrics))
 
 
-def test_a_second_call_compiles_nothing(config, split):
+def test_a_second_call_compiles_nothing(build, knobs, config, split):
     config, advance, state, data = build(config, split, sampler__name="mixed")
     run = jax.jit(chex.assert_max_traces(train.block(advance, 2), n=1), donate_argnums=2)
     state, _ = run(knobs(config), jax.random.key(0), state, data)
     run(knobs(config, **{"optimizer.learning_rate": 0.5}), jax.random.key(1), state, data)
 
 
-def test_a_vmap_over_knobs_and_keys_equals_the_single_runs(config, split):
+def test_a_vmap_over_knobs_and_keys_equals_the_single_runs(build, knobs, config, split):
     """To 1e-4 relative after 5 steps: a mapped matrix product may sum in another order."""
     config, advance, state, data = build(config, split, penalties__batch_gravity="0.1", sampler__name="uniform")
     run = jax.jit(train.block(advance, 5))
@@ -117,7 +102,7 @@ def test_a_vmap_over_knobs_and_keys_equals_the_single_runs(config, split):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, single.params)
 
 
-def test_every_knob_reaches_the_program(config, split):
+def test_every_knob_reaches_the_program(build, knobs, config, split):
     """A knob that changes nothing would be a setting that lies."""
     changes = {f"penalties__{name}": "0.1" for name in ("gravity", "corpus_gravity", "batch_gravity", "l2")}
     config, advance, state, data = build(config, split, model__name="mf", sampler__name="uniform", **changes)
@@ -129,7 +114,7 @@ def test_every_knob_reaches_the_program(config, split):
         assert not np.array_equal(changed.params.tables["item"], after.params.tables["item"]), name
 
 
-def test_a_penalty_of_weight_0_is_not_in_the_program(config, split):
+def test_a_penalty_of_weight_0_is_not_in_the_program(build, knobs, config, split):
     _, advance, state, data = build(config, split)
     metrics = jax.eval_shape(advance, knobs(config), jax.random.key(0), state, data)[1]
     assert set(metrics) == {"loss", "gradient_norm"}
@@ -158,7 +143,7 @@ def test_what_does_not_go_together_is_refused(changes, message, config, split):
         train.parts(fields.override(config, changes), split.train)
 
 
-def test_sgd_steps_by_the_learning_rate_times_the_gradient(config, split):
+def test_sgd_steps_by_the_learning_rate_times_the_gradient(build, knobs, config, split):
     config, advance, state, data = build(config, split, optimizer__name="sgd", model__name="mf")
     run = jax.jit(advance)
     moves = []
