@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from recjax import tables
+from recjax import linalg, tables
 from recjax.tables import Rows
 from recjax.types import Key, Params
 
@@ -134,7 +134,9 @@ def _near(one: Array, two: Array) -> bool:
 
 
 def _take(table: Float[Array, "N D"], ids: Int[Array, " R"]) -> Float[Array, "R D"]:
-    return table.at[ids].get(mode="fill", fill_value=0, indices_are_sorted=True, wrap_negative_indices=False)
+    exists = ids < len(table)
+    found = linalg.take(table, jnp.where(exists, ids, 0))
+    return jnp.where(exists.reshape(-1, *(1,) * (table.ndim - 1)), found, 0)
 
 
 def _put(table: Float[Array, "N D"], ids: Int[Array, " R"], rows: Float[Array, "R D"]) -> Float[Array, "N D"]:

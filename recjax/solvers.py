@@ -33,7 +33,6 @@ class System(NamedTuple):
 
 Solve = Callable[[System, Float[Array, "B D"]], tuple[Float[Array, "B D"], Float[Array, "B L"]]]
 EVERY = slice(None)
-LINE = 16  # numbers of a cache line
 
 
 def resolve(settings: configs.Wals) -> Solve:
@@ -52,7 +51,7 @@ def cells(table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int) -> tup
 
     if length <= chunk:
         # Without the barrier XLA would gather anew inside each product.
-        every = jax.lax.optimization_barrier(_rows(table, ids))
+        every = jax.lax.optimization_barrier(linalg.take(table, ids).astype(jnp.float32))
         return (
             lambda x, columns: jnp.einsum("bld,bd->bl", every[..., columns], x),
             lambda coefficient, columns: jnp.einsum("bl,bld->bd", coefficient, every[..., columns]),
@@ -60,7 +59,7 @@ def cells(table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int) -> tup
         )
 
     def rows(ids, columns):
-        return _rows(table, ids)[..., columns]
+        return linalg.take(table, ids).astype(jnp.float32)[..., columns]
 
     def split(part):
         return part.reshape(batch, -1, chunk).swapaxes(0, 1)
@@ -88,22 +87,6 @@ def cells(table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int) -> tup
         return total(one, (batch, width(columns), width(columns)), ids, weight)
 
     return scores, combine, gramian
-
-
-def _rows(table: Float[Array, "N D"], ids: Int[Array, "B L"]) -> Float[Array, "B L D"]:
-    """table[ids] in float32, for ids in [0, N)."""
-    if jax.default_backend() == "cpu" and table.shape[1] % LINE == 0:
-        # XLA's loop has few rows on their way at once, as its instructions for one fill the processor. This reads one
-        # number a cache line before: the rows come together, and the loop finds them in the cache.
-        lines = _take(table.reshape(len(table), -1, LINE)[..., 0], ids)
-        ids = (
-            ids + jnp.isnan(jnp.sum(lines, (1, 2)))[:, None]
-        )  # so that the loop waits; where it is NaN, any row serves
-    return _take(table, ids).astype(jnp.float32)
-
-
-def _take(table: Array, ids: Int[Array, "B L"]) -> Array:
-    return table.at[ids].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def _gramian(rows: Float[Array, "B L D"], weight: Float[Array, "B L"]) -> Float[Array, "B D D"]:
