@@ -4,10 +4,7 @@ python benchmarks/alone.py memory INTERACTIONS.npz METHOD            # two itera
 python benchmarks/alone.py large FOLDER METHOD QUERIES ITEMS INTERACTIONS   # a synthetic matrix, and FOLDER/ml-1m
 """
 
-import contextlib
 import json
-import pathlib
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +13,7 @@ from typing import Any
 import contestants
 import jax
 import jax.numpy as jnp
+import machine
 import numpy as np
 
 from recjax import reports
@@ -74,18 +72,9 @@ def _prepare(
     return one, found
 
 
-def _peak() -> float:
-    """Peak resident memory in GB. On Linux getrusage's begins with that of the parent before this program ran."""
-    with contextlib.suppress(OSError):
-        for line in pathlib.Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-
-
 if __name__ == "__main__":
     found = {"memory": memory, "large": large}[sys.argv[1]](*sys.argv[2:])
     statistics = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in statistics:
         found["device_peak_gb"] = statistics["peak_bytes_in_use"] / 1e9
-    print(json.dumps({**found, "peak_gb": _peak()}))
+    print(json.dumps({**found, "peak_gb": machine.peak()}))

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from recjax import batches, configs, embed, fields, train

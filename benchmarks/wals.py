@@ -7,7 +7,6 @@ the transfer of the data are not in any time; `compile_s` stands beside.
 python benchmarks/wals.py --data=FOLDER --save=results/benchmarks/wals     # FOLDER has ml-1m/ and gowalla/
 """
 
-import contextlib
 import importlib.metadata
 import json
 import os
@@ -17,13 +16,13 @@ import shlex
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import contestants
 import jax
 import jax.numpy as jnp
+import machine
 import numpy as np
 from absl import app, flags, logging
 
@@ -231,28 +230,14 @@ def _reach(name: str, there: np.ndarray, seconds: list[list[float]]) -> dict[str
     return {f"{name}_iterations": count, **contestants.spread(f"{name}_s", [sum(run[:count]) for run in seconds])}
 
 
-def _gemm(size: int = 2048) -> float:
-    """GFLOP/s of a product of two square float32 matrices: the median of 9."""
-    matrix = jnp.asarray(np.random.default_rng(0).standard_normal((size, size), np.float32))
-    with jax.default_matmul_precision("highest"):
-        product = jax.jit(jnp.matmul).lower(matrix, matrix).compile()
-    seconds = []
-    for _ in range(10):
-        begin = time.perf_counter()
-        product(matrix, matrix).block_until_ready()
-        seconds.append(time.perf_counter() - begin)
-    return 2 * size**3 / float(np.median(seconds[1:])) / 1e9
-
-
 def _measure(methods: tuple[str, ...], datasets: Mapping[str, Dataset]) -> None:
-    gemm = _gemm()
+    gemm = machine.gemm()
     versions = {one: importlib.metadata.version(one) for one in ("jax", "numpy")}
     if any(one.startswith("implicit") for one in methods):
         versions["implicit"] = importlib.metadata.version("implicit")
-    device = {"device": jax.devices()[0].device_kind, "processor": _processor(), "cpus": contestants.THREADS}
     result = {
         "command": shlex.join(["python", *sys.argv]),
-        "environment": {"python": platform.python_version(), **versions, **device, "gemm_gflop_per_s": gemm},
+        "environment": {"python": platform.python_version(), **versions, **machine.device(), "gemm_gflop_per_s": gemm},
         "settings": {one.name: one.value for one in (PARTS, DATASETS, DIMENSIONS, REPEATS, RUNS, ITERATIONS, LARGE)}
         | {"chosen": {name: {"confidence": c, "regularization": r} for name, (c, r) in contestants.CHOSEN.items()}}
         | {"steps": contestants.STEPS, "block": configs.Wals().block, "quality_dimension": QUALITY_DIMENSION.value},
@@ -277,14 +262,6 @@ def _measure(methods: tuple[str, ...], datasets: Mapping[str, Dataset]) -> None:
         shown[measure.__doc__.splitlines()[0]] = reports.table(rows, columns)
     for title, table in shown.items():
         print(f"\n{title}\n\n{table}")
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def _say(line: str) -> None:
