@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from recjax import tables
-from recjax.types import Features, Key, Model, Params
+from recjax.types import Bag, Features, Key, Model, Params
 
 
 def init(key: Key, model: Model) -> Params:
@@ -23,8 +23,8 @@ def reads(model: Model, queries: Features, items: Features | None) -> dict[str, 
     found: dict[str, list[Array]] = {}
     for tower, features in ((model.query, queries), (model.item, items)):
         for name, tree in (tower.ids(features) if features is not None else {}).items():
-            leaves = [tables.row_ids(model.specs[name], leaf).reshape(-1) for leaf in jax.tree.leaves(tree)]
-            found.setdefault(name, []).extend(leaves)
+            leaves = jax.tree.leaves(tree, is_leaf=lambda leaf: isinstance(leaf, Bag))
+            found.setdefault(name, []).extend(tables.reads(model.specs[name], leaf) for leaf in leaves)
     return {name: jnp.concatenate(parts) for name, parts in found.items()}
 
 

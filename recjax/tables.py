@@ -1,4 +1,4 @@
-"""Embedding tables: which row an id reads, lookup, and bags of rows. Tables live outside the nets, by name."""
+"""Embedding tables: which row an id reads, lookup, and sums of bags. Tables live outside the nets, by name."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -62,11 +62,6 @@ def row_ids(table: Table, ids: Int[Array, "*B"]) -> Int[Array, "*B"]:
     return jnp.where(ids == PADDING, table.rows, found)
 
 
-def bag_ids(bag: Bag) -> Int[Array, "*B L"]:
-    """The ids of a bag, with PADDING where there is none."""
-    return jnp.where(bag.where, bag.ids, PADDING)
-
-
 class Rows(NamedTuple):
     """Some rows of a table, in its place: what a step touches."""
 
@@ -80,33 +75,84 @@ def init(key: Key, specs: Mapping[str, Table]) -> dict[str, Array]:
     return {name: _new(one, specs[name]) for one, name in zip(keys, sorted(specs), strict=False)}
 
 
+def reads(table: Table, ids: Int[Array, "*B"] | Bag) -> Int[Array, " R"]:
+    """The rows that `lookup` reads for ids, or for a bag of them; for a bag's padding one past the last."""
+    ids = jnp.where(ids.where, ids.ids, PADDING) if isinstance(ids, Bag) else ids
+    return row_ids(table, ids).reshape(-1)
+
+
 def lookup(specs: Mapping[str, Table], values: Mapping[str, Any], ids: Mapping[str, Any]) -> dict[str, Any]:
-    """The rows for `{table: pytree of ids}`, in the same structure: each [...] of ids becomes [... D], in float32.
+    """The rows for `{table: pytree of ids}`, in the same structure and in float32.
+
+    Each [...] of ids becomes [... D], and each bag [... L] the sum [... D] of its rows.
 
     Args:
         values: tables, or the Rows of them that these ids read.
     """
 
-    def read(name: str, ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
-        table, index = values[name], row_ids(specs[name], ids)
+    def read(name: str, ids: Int[Array, "*B"] | Bag) -> Float[Array, "*B D"]:
+        table, index = values[name], row_ids(specs[name], ids.ids if isinstance(ids, Bag) else ids)
         if isinstance(table, Rows):
             index, table = jnp.searchsorted(table.ids, index), table.values
+        if isinstance(ids, Bag):
+            return bag(table, index, ids.where)
         found = table.at[index].get(mode="fill", fill_value=0, wrap_negative_indices=False)
         return found.astype(jnp.float32)
 
-    return {name: jax.tree.map(lambda leaf, name=name: read(name, leaf), tree) for name, tree in ids.items()}
+    return {
+        name: jax.tree.map(lambda leaf, name=name: read(name, leaf), tree, is_leaf=lambda leaf: isinstance(leaf, Bag))
+        for name, tree in ids.items()
+    }
 
 
-def bag(rows: Float[Array, "*B L D"], where: Bool[Array, "*B L"], combine: str = "mean") -> Float[Array, "*B D"]:
-    """One row for a padded list of rows: their mean, sum, or sum / sqrt(count). An empty list gives zeros.
+@jax.custom_vjp
+def bag(table: Float[Array, "R D"], index: Int[Array, "*B L"], where: Bool[Array, "*B L"]) -> Float[Array, "*B D"]:
+    """The sum of table[index] over a padded list, in float32; an empty list gives zeros.
 
-    >>> rows, where = jnp.array([[1.0], [3.0], [9.0]]), jnp.array([True, True, False])
-    >>> [float(bag(rows, where, combine)[0]) for combine in ("mean", "sum", "sqrt_n")]
+    It adds one place of all lists after another, and so does its gradient: no array [*B L D] is made.
+
+    >>> table = jnp.array([[1.0], [3.0], [9.0]])
+    >>> bag(table, jnp.array([[0, 1, 2], [2, 2, 0]]), jnp.array([[True, True, False], [True, True, True]])).tolist()
+    [[4.0], [19.0]]
+    """
+
+    def add(total, place):
+        index, where = place
+        return total + jnp.where(where[..., None], table[index].astype(jnp.float32), 0.0), None
+
+    start = jnp.zeros((*index.shape[:-1], table.shape[1]))
+    return jax.lax.scan(add, start, (jnp.moveaxis(index, -1, 0), jnp.moveaxis(where, -1, 0)))[0]
+
+
+def _bag_forward(table, index, where):
+    return bag(table, index, where), (table, index, where)
+
+
+def _bag_backward(saved, gradient):
+    table, index, where = saved
+
+    def add(total, place):
+        index, where = place
+        # Padding is dropped, and does not read the gradient of a row.
+        index = jnp.where(where, index, len(total))
+        return total.at[index].add(gradient, mode="drop"), None
+
+    places = jnp.moveaxis(index, -1, 0), jnp.moveaxis(where, -1, 0)
+    return jax.lax.scan(add, jnp.zeros(table.shape), places)[0].astype(table.dtype), None, None
+
+
+bag.defvjp(_bag_forward, _bag_backward)
+
+
+def combine(total: Float[Array, "*B D"], where: Bool[Array, "*B L"], name: str = "mean") -> Float[Array, "*B D"]:
+    """The mean of a bag, its sum, or its sum / sqrt(count), from the sum. An empty bag gives zeros.
+
+    >>> total, where = jnp.array([4.0]), jnp.array([True, True, False])
+    >>> [float(combine(total, where, name)[0]) for name in ("mean", "sum", "sqrt_n")]
     [2.0, 4.0, 2.8284270763397217]
     """
-    total = jnp.sum(jnp.where(where[..., None], rows, 0.0), axis=-2)
-    count = jnp.maximum(jnp.sum(where, axis=-1, keepdims=True), 1).astype(rows.dtype)
-    return {"mean": total / count, "sum": total, "sqrt_n": total * jax.lax.rsqrt(count)}[combine]
+    count = jnp.maximum(jnp.sum(where, axis=-1, keepdims=True), 1).astype(total.dtype)
+    return {"mean": total / count, "sum": total, "sqrt_n": total * jax.lax.rsqrt(count)}[name]
 
 
 def store(key: Key, values: Float[Array, "R D"], storage: str) -> Float[Array, "R D"]:
@@ -114,7 +160,7 @@ def store(key: Key, values: Float[Array, "R D"], storage: str) -> Float[Array, "
 
     Without it an update below 1 / 512 of a value would be lost. Source: Gupta et al. 2015 (stochastic rounding).
 
-    >>> values = jnp.full((1000, 1), 1 + 2**-9)  # a quarter of the way from 1 to the next bfloat16
+    >>> values = jnp.full((10_000, 1), 1 + 2**-9)  # a quarter of the way from 1 to the next bfloat16
     >>> found = store(jax.random.key(0), values, "bfloat16").astype(jnp.float32)
     >>> sorted(set(found[:, 0].tolist())), round(float(jnp.mean(found == 1)), 2)
     ([1.0, 1.0078125], 0.75)

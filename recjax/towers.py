@@ -83,7 +83,7 @@ def net(
 
     Args:
         sizes: of the hidden layers and, last, D.
-        combine: how a bag of rows becomes one (see `tables.bag`).
+        combine: how a bag of rows becomes one (see `tables.combine`).
         normalization: of the output: "none", "l2" (unit length) or "layer".
     """
     width = sum(specs[feature.table].dimension if feature.table else 1 for feature in features)
@@ -93,10 +93,7 @@ def net(
         found: dict[str, dict] = {}
         for feature in features:
             if feature.table:
-                value = values[feature.name]
-                found.setdefault(feature.table, {})[feature.name] = (
-                    tables.bag_ids(value) if isinstance(value, Bag) else value
-                )
+                found.setdefault(feature.table, {})[feature.name] = values[feature.name]
         return found
 
     def apply(key: Key | None, params, rows, values: Features):
@@ -105,10 +102,9 @@ def net(
             value = values[feature.name]
             if not feature.table:
                 parts.append(value[..., None])
-            elif isinstance(value, Bag):
-                parts.append(tables.bag(rows[feature.table][feature.name], value.where, combine))
-            else:
-                parts.append(rows[feature.table][feature.name])
+                continue
+            row = rows[feature.table][feature.name]
+            parts.append(tables.combine(row, value.where, combine) if isinstance(value, Bag) else row)
         return net_apply(key, params, jnp.concatenate(parts, axis=-1))
 
     return Tower(net_init, ids, apply)

@@ -149,8 +149,8 @@ class Tower(NamedTuple):
     """A function from features to embeddings that gets the rows it declared, never tables.
 
     `init(key) -> params`; `ids(features) -> {table: {feature: ids}}` declares every row that it will read;
-    `apply(key, params, rows, features) -> [... D]`, with the rows in the structure of the ids. With `key = None`
-    nothing is random: no dropout.
+    `apply(key, params, rows, features) -> [... D]`, with the rows in the structure of the ids, and for a Bag of ids
+    the sum of its rows. With `key = None` nothing is random: no dropout.
     """
 
     init: Callable[[Key], Any]

@@ -7,6 +7,7 @@ import pytest
 
 from recjax import tables
 from recjax.tables import Table
+from recjax.types import Bag
 
 IDS = jnp.array([[0, 2, 6], [-1, 7, 2]])
 
@@ -51,17 +52,50 @@ def test_lookup_keeps_the_structure():
 @pytest.mark.parametrize("combine", ["mean", "sum", "sqrt_n"])
 def test_a_bag_equals_its_list(combine):
     rng = np.random.default_rng(0)
-    rows, where = rng.normal(size=(4, 5, 3)).astype(np.float32), rng.random((4, 5)) < 0.5
+    table, ids, where = rng.normal(size=(9, 3)).astype(np.float32), rng.integers(0, 9, (4, 5)), rng.random((4, 5)) < 0.5
     where[2] = False
-    found = tables.bag(jnp.asarray(rows), jnp.asarray(where), combine)
-    for one, listed, exists in zip(found, rows, where, strict=True):
+    total = tables.bag(jnp.asarray(table), jnp.asarray(ids), jnp.asarray(where))
+    found = tables.combine(total, jnp.asarray(where), combine)
+    for one, listed, exists in zip(found, table[ids], where, strict=True):
         count = exists.sum()
         wanted = listed[exists].sum(0) / {"mean": max(count, 1), "sum": 1, "sqrt_n": np.sqrt(max(count, 1))}[combine]
         np.testing.assert_allclose(one, wanted, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("shape", [(6, 4), (2, 3, 4), (4,), (6, 0)])
+def test_a_bags_gradient_equals_that_of_all_its_rows(shape):
+    """To 1e-5: it adds in another order."""
+    rng = np.random.default_rng(1)
+    table, ids = jnp.asarray(rng.normal(size=(5, 3)), jnp.float32), jnp.asarray(rng.integers(0, 5, shape))
+    where, out = jnp.asarray(rng.random(shape) < 0.7), jnp.asarray(rng.normal(size=(*shape[:-1], 3)), jnp.float32)
+
+    def every(table):
+        return jnp.sum(out * jnp.sum(jnp.where(where[..., None], table[ids], 0.0), axis=-2))
+
+    found = jax.jit(jax.value_and_grad(lambda table: jnp.sum(out * tables.bag(table, ids, where))))(table)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, jax.value_and_grad(every)(table)
+    )
+
+
+def test_a_lookup_sums_its_bags():
+    spec, bag = {"a": Table(7, 2)}, Bag(IDS, jnp.array([[True, False, True], [False, False, False]]))
+    values = {"a": jnp.arange(16.0).reshape(8, 2)}
+    found = tables.lookup(spec, values, {"a": {"bag": bag, "one": IDS[0]}})["a"]
+    np.testing.assert_array_equal(found["bag"], [values["a"][0] + values["a"][6], [0.0, 0.0]])
+    np.testing.assert_array_equal(found["one"], values["a"][IDS[0]])
+    assert tables.reads(spec["a"], bag).tolist() == [0, 8, 6, 8, 8, 8]
+
+
+def test_no_array_of_all_rows_of_all_bags_is_made():
+    """[B L D] would be 2 MB; the temporaries of the value and the gradient stay below a quarter of it."""
+    table, ids, where = jnp.zeros((50, 16)), jnp.zeros((256, 128), jnp.int32), jnp.ones((256, 128), bool)
+    gradient = jax.jit(jax.grad(lambda table: jnp.sum(tables.bag(table, ids, where) ** 2)))
+    assert gradient.lower(table).compile().memory_analysis().temp_size_in_bytes < 2**19
+
+
 def test_padding_does_not_reach_a_bag_nor_its_gradient():
-    rows = jnp.array([[1.0, 2.0], [jnp.inf, jnp.nan]])
-    value, gradient = jax.value_and_grad(lambda rows: tables.bag(rows, jnp.array([True, False])).sum())(rows)
+    table, ids = jnp.array([[1.0, 2.0], [jnp.inf, jnp.nan]]), jnp.array([0, 1])
+    value, gradient = jax.value_and_grad(lambda table: tables.bag(table, ids, jnp.array([True, False])).sum())(table)
     assert value == 3.0
     assert gradient.tolist() == [[1.0, 1.0], [0.0, 0.0]]
