@@ -130,18 +130,36 @@ def _bag_forward(table, index, where):
 
 def _bag_backward(saved, gradient):
     table, index, where = saved
-
-    def add(total, place):
-        index, where = place
-        # Padding is dropped, and does not read the gradient of a row.
-        index = jnp.where(where, index, len(total))
-        return total.at[index].add(gradient, mode="drop"), None
-
-    places = jnp.moveaxis(index, -1, 0), jnp.moveaxis(where, -1, 0)
-    return jax.lax.scan(add, jnp.zeros(table.shape), places)[0].astype(table.dtype), None, None
+    return _add_bag(jnp.zeros(table.shape), index, where, gradient).astype(table.dtype), None, None
 
 
 bag.defvjp(_bag_forward, _bag_backward)
+
+
+def add(
+    specs: Mapping[str, Table], totals: Mapping[str, Array], ids: Mapping[str, Any], rows: Mapping[str, Any]
+) -> dict[str, Array]:
+    """The transpose of `lookup`: `totals`, like the tables, and in them the sum of what came of each row, in place."""
+    found = dict(totals)
+    for name, tree in ids.items():
+        leaves, _ = jax.tree.flatten(tree, is_leaf=lambda leaf: isinstance(leaf, Bag))
+        for leaf, part in zip(leaves, jax.tree.leaves(rows[name]), strict=True):
+            index, total = row_ids(specs[name], leaf.ids if isinstance(leaf, Bag) else leaf), found[name]
+            part = part.astype(total.dtype)
+            if isinstance(leaf, Bag):
+                found[name] = _add_bag(total, index, leaf.where, part)
+            else:
+                found[name] = total.at[index].add(part, mode="drop", wrap_negative_indices=False)
+    return found
+
+
+def _add_bag(total, index, where, gradient):
+    def one(total, place):
+        index, where = place
+        # Padding is past the end, and so dropped.
+        return total.at[jnp.where(where, index, len(total))].add(gradient, mode="drop"), None
+
+    return jax.lax.scan(one, total, (jnp.moveaxis(index, -1, 0), jnp.moveaxis(where, -1, 0)))[0]
 
 
 def combine(total: Float[Array, "*B D"], where: Bool[Array, "*B L"], name: str = "mean") -> Float[Array, "*B D"]:

@@ -99,3 +99,16 @@ def test_padding_does_not_reach_a_bag_nor_its_gradient():
     value, gradient = jax.value_and_grad(lambda table: tables.bag(table, ids, jnp.array([True, False])).sum())(table)
     assert value == 3.0
     assert gradient.tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
+def test_adding_rows_is_the_transpose_of_looking_them_up():
+    """To 1e-5: repeated rows are added in another order."""
+    rng = np.random.default_rng(2)
+    specs = {"a": Table(7, 2), "b": Table(50, 3, buckets=4)}
+    values = tables.init(jax.random.key(0), specs)
+    bag = Bag(jnp.asarray(rng.integers(-1, 9, (4, 5))), jnp.asarray(rng.random((4, 5)) < 0.5))
+    ids = {"a": {"bag": bag, "one": IDS}, "b": {"two": jnp.array([5, tables.PADDING, 49, -1])}}
+    rows, pull = jax.vjp(lambda values: tables.lookup(specs, values, ids), values)
+    cotangent = jax.tree.map(lambda row: jnp.asarray(rng.normal(size=row.shape), jnp.float32), rows)
+    found = tables.add(specs, jax.tree.map(jnp.ones_like, values), ids, cotangent)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 1 + b, rtol=1e-5, atol=1e-5), found, pull(cotangent)[0])
