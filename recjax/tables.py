@@ -145,11 +145,11 @@ def add(
         leaves, _ = jax.tree.flatten(tree, is_leaf=lambda leaf: isinstance(leaf, Bag))
         for leaf, part in zip(leaves, jax.tree.leaves(rows[name]), strict=True):
             index, total = row_ids(specs[name], leaf.ids if isinstance(leaf, Bag) else leaf), found[name]
-            part = part.astype(total.dtype)
+            new = part.astype(total.dtype)
             if isinstance(leaf, Bag):
-                found[name] = _add_bag(total, index, leaf.where, part)
+                found[name] = _add_bag(total, index, leaf.where, new)
             else:
-                found[name] = total.at[index].add(part, mode="drop", wrap_negative_indices=False)
+                found[name] = total.at[index].add(new, mode="drop", wrap_negative_indices=False)
     return found
 
 
