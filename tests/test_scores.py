@@ -35,6 +35,18 @@ def test_a_zero_row_scores_0_with_finite_gradients(name):
     assert np.all(np.isfinite(gradient))
 
 
+@pytest.mark.parametrize("kind", [jnp.float32, jnp.bfloat16])
+def test_dots_own_gradient_equals_that_of_the_product(kind):
+    """In bfloat16 both are rounded to 8 bits at the end."""
+    items, cotangent = SHARED.astype(kind), jnp.asarray(RNG.normal(size=(4, 6)), jnp.float32)
+    found, wanted = (jax.vjp(score, QUERIES, items)[1](cotangent) for score in (scores.dot, lambda q, i: q @ i.T))
+    assert [one.dtype for one in found] == [jnp.float32, kind]
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(
+            one.astype(jnp.float32), other.astype(jnp.float32), rtol=1e-5 if one.dtype == jnp.float32 else 2**-7
+        )
+
+
 @pytest.mark.parametrize("alpha", [30.0, 300.0])
 def test_softmax_of_alpha_y_tends_to_the_hard_max(alpha):
     y = jnp.array([[1.0, 3.0, 2.5, -4.0], [0.0, -1.0, 5.0, 4.0]])
