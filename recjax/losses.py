@@ -32,19 +32,9 @@ def softmax(positive: Logits, negative: Negatives, *, target: Logits, where: Whe
     >>> print(f"{loss[0]:.4f} = {jnp.log(1 + jnp.exp(-1.0) + jnp.exp(-2.0)):.4f}")
     0.4076 = 0.4076
     """
-    exists = target > 0
-    where = jnp.broadcast_to(where & (weight > 0), negative.shape)
-    logits = negative + jnp.log(jnp.where(where, weight, 1.0))
-    top = jnp.maximum(
-        jnp.max(positive, axis=-1, where=exists, initial=-jnp.inf),
-        jnp.max(logits, axis=-1, where=where, initial=-jnp.inf),
-    )
-    top = jax.lax.stop_gradient(jnp.where(jnp.isneginf(top), 0.0, top))[:, None]
-    # Masked entries are replaced before the exponential, so that its gradient is finite there.
-    total = jnp.sum(jnp.exp(jnp.where(exists, positive - top, 0.0)), axis=-1, where=exists)
-    total += jnp.sum(jnp.exp(jnp.where(where, logits - top, 0.0)), axis=-1, where=where)
-    log_partition = top[:, 0] + jnp.log(jnp.where(total > 0, total, 1.0))
-    return jnp.sum(target, axis=-1) * log_partition - _expect(target, positive)
+    log_weight = jnp.log(jnp.where(weight > 0, weight, 1.0))
+    partition = _log_partition(positive, negative + log_weight, target > 0, where & (weight > 0))
+    return jnp.sum(target, axis=-1) * partition - _expect(target, positive)
 
 
 def logistic(positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight) -> PerQuery:
@@ -77,6 +67,33 @@ def hinge(positive: Logits, negative: Negatives, *, target: Logits, where: Where
     Source: Weston et al. 2011 (WSABIE), without its rank weights.
     """
     return _pairs(lambda difference: jax.nn.relu(1.0 + difference), positive, negative, target, where, weight)
+
+
+@jax.custom_vjp
+def _log_partition(positive: Logits, negative: Negatives, exists: Bool[Array, "B P"], where: Where) -> PerQuery:
+    """log(sum_positive exp(logit) + sum_negative exp(logit)); 0 for a row without logits.
+
+    Its gradient is the softmax, which the value has at hand: one exponential a logit for both.
+    """
+    return _log_partition_forward(positive, negative, exists, where)[0]
+
+
+def _log_partition_forward(positive, negative, exists, where):
+    logits = jnp.where(exists, positive, -jnp.inf), jnp.where(where, negative, -jnp.inf)
+    top = jnp.maximum(*(jnp.max(one, axis=-1, keepdims=True, initial=-jnp.inf) for one in logits))
+    top = jnp.where(jnp.isneginf(top), 0.0, top)
+    exponentials = [jnp.exp(one - top) for one in logits]
+    total = sum(jnp.sum(one, axis=-1, keepdims=True) for one in exponentials)
+    total = jnp.where(total > 0, total, 1.0)
+    return (top + jnp.log(total))[:, 0], (exponentials, total)
+
+
+def _log_partition_backward(kept, cotangent):
+    exponentials, total = kept
+    return *(one * (cotangent[:, None] / total) for one in exponentials), None, None
+
+
+_log_partition.defvjp(_log_partition_forward, _log_partition_backward)
 
 
 def _expect(target: Logits, value: Logits) -> PerQuery:

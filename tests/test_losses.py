@@ -193,6 +193,38 @@ def test_softmax_with_a_weight_is_the_log_q_correction():
     np.testing.assert_allclose(call(losses.softmax, given), call(losses.softmax, corrected), rtol=1e-6)
 
 
+def plain_softmax(positive, negative, *, target, where, weight):
+    """The definition, differentiated by JAX."""
+    count = jnp.concatenate([target > 0, jnp.where(where, weight, 0.0) + jnp.zeros(negative.shape)], axis=1)
+    partition = jax.nn.logsumexp(jnp.concatenate([positive, negative], axis=1), b=count, axis=1)
+    return jnp.sum(target, axis=1) * partition - jnp.sum(target * jnp.where(target > 0, positive, 0.0), axis=1)
+
+
+@pytest.mark.parametrize("rows", [1, BATCH])
+@pytest.mark.parametrize("columns", [1, CANDIDATES])
+def test_softmaxs_own_gradient_equals_that_of_its_definition(rows, columns):
+    """Both sum eight float32 terms, in another order: 1e-6."""
+    given = example()
+    where = given.pop("where")[:rows, :columns].at[0, 0].set(True)
+    given |= {"weight": given["weight"][:rows, :columns], "negative": given["negative"].at[1].add(50.0)}
+
+    def both(loss, given):
+        value, pull = jax.vjp(lambda given: call(loss, given | {"where": where}), given)
+        return value, pull(jnp.array([0.5, -2.0, 3.0]))[0]
+
+    jax.tree.map(
+        lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6),
+        both(losses.softmax, given),
+        both(plain_softmax, given),
+    )
+
+
+def test_softmax_takes_one_exponential_a_candidate_for_value_and_gradient():
+    given = example()
+    value = jax.value_and_grad(lambda negative: call(losses.softmax, given | {"negative": negative}).sum())
+    assert str(jax.make_jaxpr(value)(given["negative"])).count(f"f32[{BATCH},{CANDIDATES}] = exp ") == 1
+
+
 @pytest.mark.parametrize("size", [1e4, -1e4])
 def test_softmax_is_finite_at_large_logits(size):
     given = example()
