@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from recjax import embed, logits
+from recjax import embed, logits, losses, partition
 from recjax.types import Batch, Candidates, Data, Key, Model, Params, Penalty, Sampler
 
 
@@ -72,9 +72,24 @@ def objective(
     def value(key: Key, params: Params, penalty_state: Any, batch: Batch, candidates: Candidates, data: Data):
         query_key, item_key, _ = jax.random.split(key, 3)
         queries = embed.queries(query_key, model, params, batch.features)
-        own, others, where = _embed(item_key, model, params, sampler.in_batch, candidates, batch, data)
+        if candidates.ids is None and loss is losses.softmax and len(data.frequency) > partition.BLOCK:
+            # All that the softmax asks of its negatives is their log-partition: one negative that has it.
+            own = embed.items(item_key, model, params, _of(data, batch.positive))
+            whole = partition.tower_log_partition(
+                item_key,
+                queries,
+                model,
+                params,
+                data.corpus,
+                score=score,
+                temperature=temperature,
+                exclude=candidates.where,
+            )
+            negative, where = whole[:, None], jnp.isfinite(whole)[:, None]
+        else:
+            own, others, where = _embed(item_key, model, params, sampler.in_batch, candidates, batch, data)
+            negative = logits.scale(score(queries, others), temperature)
         positive = logits.scale(score(queries, own), temperature)
-        negative = logits.scale(score(queries, others), temperature)
         if correction == "all":
             positive = logits.correct(positive, candidates.positive_log_q)
         weight = jnp.ones(()) if correction == "none" else jnp.exp(-candidates.log_q)

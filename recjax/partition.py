@@ -4,7 +4,7 @@ The gradient computes the logits of a block once more, so that value and gradien
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +13,8 @@ from jaxtyping import Array, Float, Int
 
 from recjax import logits, scores, tables
 from recjax.types import Features, Key, Model, Params
+
+BLOCK = 4096  # items scored at once
 
 # write(gradient of the source, gradient of the items [C D]) -> gradient of the source
 Write = Callable[[Any, Array], Any]
@@ -28,11 +30,13 @@ def log_partition(
     score: Callable[[Array, Array], Array] = scores.dot,
     temperature: float | Array = 1.0,
     exclude: Int[Array, "B L"] | None = None,
-    block: int = 4096,
+    block: int = BLOCK,
 ) -> Float[Array, " B"]:
     """Log of the sum over items of exp(score / temperature + bias).
 
     In float32, whatever the items are kept in. Differentiable in queries, items, bias and temperature.
+    Source: Milakov and Gimelshein 2018, algorithm 3 (running maximum and sum); Dao et al. 2022, section 3.1
+    (recomputation in the gradient).
 
     Args:
         exclude: ids that do not count for a row; ids outside [0, N) are padding.
@@ -65,7 +69,7 @@ def tower_log_partition(
     score: Callable[[Array, Array], Array] = scores.dot,
     temperature: float | Array = 1.0,
     exclude: Int[Array, "B L"] | None = None,
-    block: int = 4096,
+    block: int = BLOCK,
 ) -> Float[Array, " B"]:
     """`log_partition` over φ of every item, embedded a block at a time: the embeddings [N D] never exist either.
 
@@ -87,7 +91,7 @@ def tower_log_partition(
 
         def write(gradient, found):
             net, rows = pull(found)
-            return jax.tree.map(jnp.add, gradient[0], net), _scatter(model.specs, gradient[1], ids, rows)
+            return jax.tree.map(jnp.add, gradient[0], net), tables.add(model.specs, gradient[1], ids, rows)
 
         return items, write
 
@@ -177,12 +181,3 @@ def _cut(table, first, size: int):
 
 def _paste(table, rows, first):
     return jax.lax.dynamic_update_slice_in_dim(table, rows.astype(table.dtype), first, 0)
-
-
-def _scatter(specs, gradient: Mapping[str, Array], ids: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Array]:
-    """The tables' gradients and what the rows of these ids add to them."""
-    found = dict(gradient)
-    for name, tree in ids.items():
-        for leaf, part in zip(jax.tree.leaves(tree), jax.tree.leaves(rows[name]), strict=True):
-            found[name] = found[name].at[tables.row_ids(specs[name], leaf)].add(part.astype(found[name].dtype))
-    return found

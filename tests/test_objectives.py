@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from recjax import batches, configs, embed, known, losses, models, objectives, penalties, samplers, scores
+from recjax import batches, configs, embed, known, losses, models, objectives, partition, penalties, samplers, scores
 from recjax.types import Candidates, Sampler
 
 KEY = jax.random.key(0)
@@ -54,7 +54,10 @@ def assert_same(one, other, rtol=2e-5):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-5), one, other)
 
 
-def test_full_softmax_equals_optax_over_all_logits(model, data):
+@pytest.mark.parametrize("block", [partition.BLOCK, 10])
+def test_full_softmax_equals_optax_over_all_logits(block, model, data, monkeypatch):
+    """Also where the corpus has more items than a block, and its logits are never held."""
+    monkeypatch.setattr(partition, "BLOCK", block)
     params, batch = setting(model, data)
 
     def by_optax(params):
@@ -67,7 +70,9 @@ def test_full_softmax_equals_optax_over_all_logits(model, data):
     assert_same(found, jax.jit(jax.value_and_grad(by_optax))(params))
 
 
-def test_full_softmax_equals_optax_against_a_distribution(model, split):
+@pytest.mark.parametrize("block", [partition.BLOCK, 10])
+def test_full_softmax_equals_optax_against_a_distribution(block, model, split, monkeypatch):
+    monkeypatch.setattr(partition, "BLOCK", block)
     data = batches.prepare(split.train, 3)
     params, batch = setting(model, data, positives=3)
 
