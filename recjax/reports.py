@@ -44,13 +44,15 @@ def number(value: float | None) -> str:
 
     >>> number(0.5), number(-0.25), number(-1e-9), number(3.14159), number(99.996), number(1234.5), number(None)
     ('.5000', '-.2500', '.0000', '3.142', '100.0', '1234', '')
+    >>> number(35239.27)
+    '35239'
     """
     if value is None:
         return ""
     value = round(value, 4) + 0.0  # no minus before a zero
     if abs(value) < 1:
         return f"{value:.4f}".replace("0.", ".", 1)
-    digits = len(f"{abs(value):.4g}".split(".")[0])
+    digits = len(str(int(float(f"{abs(value):.4g}"))))
     return f"{value:.{max(0, 4 - digits)}f}"
 
 
