@@ -40,6 +40,7 @@ DATA = flags.DEFINE_string("data", "", "The folder that has ml-1m/ratings.dat an
 SAVE = flags.DEFINE_string("save", None, "The numbers are written to SAVE.json.")
 PARTS = flags.DEFINE_list("parts", ["A", "B", "C", "D"], "What to measure.")
 DATASETS = flags.DEFINE_list("datasets", list(contestants.CHOSEN), "On which data: ml-1m, gowalla.")
+METHODS = flags.DEFINE_list("methods", [], "Which methods, by default all: recjax cg, implicit cg, ...")
 DIMENSIONS = flags.DEFINE_list("dimensions", ["64", "128", "256"], "A: each D.")
 REPEATS = flags.DEFINE_integer("repeats", 7, "A: timed iterations.", 1)
 QUALITY_DIMENSION = flags.DEFINE_integer("quality_dimension", 64, "B: D.", 1)
@@ -293,7 +294,11 @@ def main(arguments: list[str]) -> None:
             return
         if SAVE.value:
             pathlib.Path(SAVE.value).parent.mkdir(parents=True, exist_ok=True)
-        _measure(contestants.check(), datasets)
+        known = contestants.check()
+        for one in METHODS.value:
+            if one not in known:
+                raise errors.unknown("name in --methods", one, known)
+        _measure(tuple(METHODS.value) or known, datasets)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

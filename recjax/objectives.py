@@ -74,7 +74,8 @@ def objective(
         queries = embed.queries(query_key, model, params, batch.features)
         if candidates.ids is None and loss is losses.softmax and len(data.frequency) > partition.BLOCK:
             # All that the softmax asks of its negatives is their log-partition: one negative that has it.
-            own = embed.items(item_key, model, params, _of(data, batch.positive))
+            own = embed.items(item_key, model, params, _of(data, batch.positive.reshape(-1)))
+            own = own.reshape(*batch.positive.shape, -1)
             whole = partition.tower_log_partition(
                 item_key,
                 queries,
