@@ -198,7 +198,7 @@ def rank(judge: Callable, params: Any, judgement: Judgement) -> Ranking | None:
     query = np.asarray(judgement.query).reshape(-1)[where]
     sampled = judgement.candidates is not None
     kept = {"sampled_" * sampled + name: np.asarray(value)[where] for name, value in values.items()}
-    return Ranking(query, np.asarray(ids)[where], kept, queries[jnp.asarray(where)], items, sampled)
+    return Ranking(query, np.asarray(ids)[where], kept, queries[: len(query)], items, sampled)  # padding is last
 
 
 def check(settings: configs.Evaluate, queries: int, items: int, candidates: int | None = None) -> None:

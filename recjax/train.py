@@ -93,7 +93,7 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
 
 
 def _by_rows(config: configs.Config, model: Model, optimizer: Callable[..., optax.GradientTransformation]) -> bool:
-    """Whether tables may be trained by rows: no part of the objective reads a whole one, and the optimizer can.
+    """Whether tables may be trained by rows: no penalty reads whole ones, and the optimizer can.
 
     Raises:
         InputError: they may not, but some are to be.
@@ -102,12 +102,12 @@ def _by_rows(config: configs.Config, model: Model, optimizer: Callable[..., opta
     if not demanded and not any(rows.pays(spec, config.train.batch) for spec in model.specs.values()):
         return False
     reason = ""
+    if demanded and config.sampler.name == "full":
+        reason = "sampler.name='full' touches every row; type --config.sampler.name=uniform"
     for name in [one for one, weight in vars(config.penalties).items() if weight]:
         if getattr(penalties, name)(0.0).whole:
             other = "batch_l2" if name == "l2" else "batch_gravity"
             reason = f"penalties.{name} reads whole tables; type --config.penalties.{name}=0 and a weight for {other}"
-    if config.sampler.name == "full":
-        reason = "sampler.name='full' touches every row; type --config.sampler.name=uniform"
     kind, name = rows.kind(optimizer), config.optimizer.name
     if kind == "whole":
         reason = f"optimizer.name={name!r} moves a row by what other rows have; type --config.optimizer.name=adagrad"

@@ -218,12 +218,30 @@ def test_auto_goes_by_rows_for_each_read(update, reads, wanted):
         ({"penalties__corpus_gravity": "0.1"}, "penalties.corpus_gravity reads whole tables.*batch_gravity"),
     ],
 )
-def test_what_needs_whole_tables_is_refused_with_rows_and_dense_with_auto(build, changes, message, config, split):
+def test_what_needs_whole_tables_is_refused_with_rows_and_dense_with_auto(
+    build, changes, message, config, split, monkeypatch
+):
     given = {"sampler__name": "uniform", "optimizer__name": "adagrad"} | changes
     with pytest.raises(InputError, match=message):
         build(config, split, model__update="rows", **given)
-    auto = build(config, split, model__update="auto", **given)[0]
-    assert not train.parts(auto, split.train).by_rows
+    if "sampler__name" not in changes:
+        monkeypatch.setattr(rows, "BREAK_EVEN", 0)
+        auto = build(config, split, model__update="auto", **given)[0]
+        assert not train.parts(auto, split.train).by_rows
+
+
+def test_the_full_sampler_leaves_the_other_tables_to_rows(build, knobs, config, split, monkeypatch):
+    """Equal to dense training to the bit, and the query table is trained by rows."""
+    monkeypatch.setattr(rows, "BREAK_EVEN", 0)
+    seen, found = [], []
+    choose = rows.choose
+    monkeypatch.setattr(rows, "choose", lambda *given: seen.append(choose(*given)) or seen[-1])
+    for update in ("auto", "dense"):
+        changes = {"model__name": "mf", "sampler__name": "full", "optimizer__name": "adagrad"}
+        own, advance, state, data = build(config, split, model__update=update, **changes)
+        found.append(jax.jit(train.block(advance, 3))(knobs(own), jax.random.key(1), state, data)[0])
+    assert [sorted(one) for one in seen] == [["query"], []]
+    assert_same(*found)
 
 
 def test_a_sweep_by_rows_equals_the_single_runs(build, knobs, config, split):
