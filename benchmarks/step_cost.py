@@ -120,7 +120,7 @@ def main(arguments: list[str]) -> None:
     versions = {one: importlib.metadata.version(one) for one in ("jax", "optax", "numpy")}
     versions |= {"torch": steps.torch.__version__} if steps.torch is not None else {}
     result: dict[str, Any] = {
-        "command": shlex.join(["python", *arguments]),
+        "command": shlex.join(["python", *sys.argv]),
         "environment": {"python": platform.python_version(), **versions, **machine.device()}
         | {"gemm_gflop_per_s": gemm, "copy_gbyte_per_s": copy},
         "settings": {"batch": steps.BATCH, "negatives": steps.NEGATIVES, "dimension": steps.DIMENSION}

@@ -78,6 +78,8 @@ def update(
     optimizer: optax.GradientTransformation, gradient: Params, state: Any, values: Params, touched: Touched
 ) -> tuple[Params, Any]:
     """An optimizer's update of `values` and its new state, of which only the touched rows are read and written."""
+    if not touched:
+        return optimizer.update(gradient, state, values)
     names = jax.tree.map(lambda _: "", values)._replace(tables={name: name for name in values.tables})
     owner = optax.tree_map_params(optimizer, lambda _, name: name, state, names, transform_non_params=lambda _: "")
     part = jax.tree.map(lambda name, leaf: _take(leaf, touched[name]) if name in touched else leaf, owner, state)

@@ -130,6 +130,35 @@ def test_the_page_on_wals_shows_what_its_benchmark_measured():
     assert all(table in page for table in benchmark_tables(result["rows"]))
 
 
+def turned(rows, column):
+    """{size: {name: {column: value}}} as {name: {size: value}}: a table with a column a size."""
+    names = dict.fromkeys(name for found in rows.values() for name in found)
+    return reports.table(
+        {
+            name: {f"N = {int(size):,}": rows[size][name][column] for size in rows if name in rows[size]}
+            for name in names
+        },
+        [f"N = {int(size):,}" for size in rows],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        ("step_cost", lambda rows: [turned(rows, "ms"), turned(rows, "own_gb")]),
+        ("softmax", lambda rows: [turned(rows, one) for one in ("s", "to_gemm", "temporary_gb")]),
+        ("throughput", lambda rows: [reports.table(rows, THROUGHPUT)]),
+    ],
+)
+def test_the_page_on_large_corpora_shows_what_its_benchmarks_measured(name, tables):
+    result, page = load(f"benchmarks/{name}"), (ROOT / "docs" / "scale.md").read_text()
+    assert result["command"] in page
+    assert all(table in page for table in tables(result["rows"]))
+
+
+THROUGHPUT = ("examples_per_s", "ms_a_step", "outside", "evaluation", "compile_s", "peak_gb")
+
+
 def load(name):
     path = ROOT / "results" / f"{name}.json"
     if not path.exists():
