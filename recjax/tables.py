@@ -190,7 +190,7 @@ def store(key: Key, values: Float[Array, "R D"], storage: str) -> Float[Array, "
     return jnp.where(jnp.isfinite(values), rounded, values.astype(jnp.bfloat16))
 
 
-def _new(key: Key, table: Table, block: int = 2**18) -> Float[Array, "R D"]:
+def _new(key: Key, table: Table, block: int = 2**16) -> Float[Array, "R D"]:
     """A new table, drawn in blocks, so that memory beyond it does not grow."""
 
     def draw(key: Key, rows: int) -> Float[Array, "R D"]:
@@ -204,4 +204,6 @@ def _new(key: Key, table: Table, block: int = 2**18) -> Float[Array, "R D"]:
         first = jnp.minimum(index * block, table.rows - block)  # the last one starts early enough to be whole
         return jax.lax.dynamic_update_slice_in_dim(values, draw(jax.random.fold_in(key, index), block), first, 0)
 
-    return jax.lax.fori_loop(0, -(-table.rows // block), one, jnp.zeros((table.rows, table.dimension), table.storage))
+    # Two tables that began with the same zeros would be copies of one array, both held for a while.
+    start = jnp.full((table.rows, table.dimension), draw(key, 1)[0, 0])
+    return jax.lax.fori_loop(0, -(-table.rows // block), one, start)

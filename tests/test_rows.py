@@ -281,9 +281,9 @@ def test_memory_beyond_the_state_does_not_grow_with_the_table():
 
 def test_a_large_table_is_drawn_in_blocks():
     """Its rows have the expected norm, no two are the same, and it is the same for the same key."""
-    spec = {"a": Table(2**18 + 1000, 4, scale=0.3, unknown=0)}
+    spec = {"a": Table(2**16 + 1000, 4, scale=0.3, unknown=0)}
     table = np.asarray(jax.jit(lambda key: tables.init(key, spec)["a"])(jax.random.key(0)))
-    assert table.shape == (2**18 + 1000, 4)
+    assert table.shape == (2**16 + 1000, 4)
     assert len(np.unique(table, axis=0)) == len(table)
     np.testing.assert_allclose(np.mean(np.sum(table**2, -1)), 0.3**2, rtol=0.01)
     np.testing.assert_array_equal(table, tables.init(jax.random.key(0), spec)["a"])
