@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 LINE = 16  # numbers of a cache line
+CACHED = 2**20  # numbers of a table that stays in a core's caches
 
 
 def take(table: Float[Array, "N D"], ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
@@ -13,7 +14,7 @@ def take(table: Float[Array, "N D"], ids: Int[Array, "*B"]) -> Float[Array, "*B 
     >>> take(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1, 0, 1])).tolist()
     [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
-    if jax.default_backend() == "cpu" and table.shape[1] % LINE == 0:
+    if jax.default_backend() == "cpu" and table.size > CACHED and table.shape[1] % LINE == 0:
         # XLA's loop has few rows on their way at once, as its instructions for one fill the processor. This reads one
         # number a cache line before: the rows come together, and the loop finds them in the cache.
         lines = _take(table.reshape(len(table), -1, LINE)[..., 0], ids)

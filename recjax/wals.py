@@ -74,7 +74,7 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
     # On a CPU conjugate gradients read a batch's rows again and again from its caches; the direct solvers read them
     # once and then work on D x D systems, of which 16 fit the caches.
     cpu = jax.default_backend() == "cpu"
-    cells = 2**12 if cpu else 2**18
+    cells = (2**12 if sum(sides) > 2**14 else 2**13) if cpu else 2**18
     systems = 16 if cpu else 256
 
     def batch(length: int) -> int:

@@ -257,3 +257,12 @@ def test_cg_ends_after_as_many_steps_as_there_are_dimensions():
 def test_an_unknown_solver_is_refused_with_the_nearest_name():
     with pytest.raises(InputError, match="unknown solver 'cholesk'; did you mean 'cholesky'"):
         solvers.resolve(configs.Wals(solver="cholesk"))
+
+
+@pytest.mark.parametrize("ids", [(7,), (3, 5), (2, 3, 2), (0,)])
+@pytest.mark.parametrize(("rows", "dimension"), [(20, 16), (linalg.CACHED // 64 + 1, 64), (linalg.CACHED // 5 + 1, 5)])
+def test_rows_are_taken_as_they_are_whatever_the_cache_holds(rows, dimension, ids):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(rows, dimension)).astype(np.float32)
+    index = rng.integers(0, rows, ids)
+    np.testing.assert_array_equal(jax.jit(linalg.take)(table, index), table[index])
