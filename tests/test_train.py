@@ -104,7 +104,7 @@ def test_a_vmap_over_knobs_and_keys_equals_the_single_runs(build, knobs, config,
 
 def test_every_knob_reaches_the_program(build, knobs, config, split):
     """A knob that changes nothing would be a setting that lies."""
-    changes = {f"penalties__{name}": "0.1" for name in ("gravity", "corpus_gravity", "batch_gravity", "l2")}
+    changes = {f"penalties__{name}": "0.1" for name in ("gravity", "corpus_gravity", "batch_gravity", "l2", "batch_l2")}
     config, advance, state, data = build(config, split, model__name="mf", sampler__name="uniform", **changes)
     run = jax.jit(advance)
     base = knobs(config)
