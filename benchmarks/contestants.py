@@ -119,7 +119,8 @@ def check() -> tuple[str, ...]:
 def build(
     method: str, dataset: Dataset, regularization: float, start: Tables, all_pairs: bool = False
 ) -> Recjax | Implicit:
-    """
+    """One contestant, ready to iterate.
+
     Args:
         all_pairs: recjax only: the unobserved weight holds for every pair, so that a pair may occur twice.
     """

@@ -18,15 +18,15 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import command
 import contestants
 import jax
 import jax.numpy as jnp
 import machine
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 
 from recjax import errors, partition, reports, runs
-from recjax.errors import InputError
 
 try:
     import torch
@@ -163,8 +163,8 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 def _child(method: str, count: int) -> dict[str, float]:
     flag_values = [f"--{one.name}={one.value}" for one in (BATCH, DIMENSION, BLOCK)]
-    command = [sys.executable, __file__, f"--alone={method}", f"--items={count}", *flag_values]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    line = [sys.executable, __file__, f"--alone={method}", f"--items={count}", *flag_values]
+    return json.loads(subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
 def _check() -> list[str]:
@@ -212,33 +212,17 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def main(arguments: list[str]) -> None:
-    logging.set_verbosity(logging.WARNING)
-    try:
-        if len(arguments) > 1:
-            raise InputError(f"{arguments[1]!r} is no flag; wanted --FLAG=VALUE: see --help")
-        if not ITEMS.value or not all(one.isdecimal() and int(one) for one in ITEMS.value):
-            raise InputError(f"--items={','.join(ITEMS.value)}: wanted whole numbers above 0, with commas between them")
-        if ALONE.value is not None:
-            if ALONE.value not in METHODS:
-                raise errors.unknown("name in --alone", ALONE.value, METHODS)
-            print(json.dumps(alone(ALONE.value, int(ITEMS.value[0]))))
-            return
-        if SAVE.value:
-            pathlib.Path(SAVE.value).parent.mkdir(parents=True, exist_ok=True)
-        _measure(_check())
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _parse(arguments: list[str]) -> list[str]:
-    try:
-        return flags.FLAGS(arguments)
-    except flags.Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+def main() -> None:
+    command.whole(ITEMS)
+    if ALONE.value is not None:
+        if ALONE.value not in METHODS:
+            raise errors.unknown("name in --alone", ALONE.value, METHODS)
+        print(json.dumps(alone(ALONE.value, int(ITEMS.value[0]))))
+        return
+    if SAVE.value:
+        pathlib.Path(SAVE.value).parent.mkdir(parents=True, exist_ok=True)
+    _measure(_check())
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse)
+    command.run(main)

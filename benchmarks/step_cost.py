@@ -17,12 +17,13 @@ import subprocess
 import sys
 from typing import Any
 
+import command
 import contestants
 import machine
 import steps
-from absl import app, flags
+from absl import flags
 
-from recjax import reports, rows, runs
+from recjax import errors, reports, rows, runs
 
 SIZES = flags.DEFINE_list("sizes", ["10000", "100000", "1000000", "10000000"], "N: rows of each table.")
 REPEATS = flags.DEFINE_integer("repeats", 9, "Timed dispatches of each contender.", 1)
@@ -67,8 +68,8 @@ def alone(name: str, size: int) -> dict[str, Any]:
 
 
 def child(name: str, size: int) -> dict[str, Any]:
-    command = [sys.executable, __file__, f"--alone={name}", f"--sizes={size}", f"--repeats={REPEATS.value}"]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+    line = [sys.executable, __file__, f"--alone={name}", f"--sizes={size}", f"--repeats={REPEATS.value}"]
+    return json.loads(subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
 def measure(size: int) -> dict[str, dict[str, Any]]:
@@ -107,8 +108,13 @@ def compare(found: dict[str, dict[str, Any]], gemm: float, copy: float) -> None:
         row["to_copy"] = row["ms"] / (1e3 * row["gbyte"] / copy)
 
 
-def main(arguments: list[str]) -> None:
-    sizes = [int(one) for one in SIZES.value]
+def main() -> None:
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # this process holds the device too
+    sizes = command.whole(SIZES)
+    if ALONE.value not in (None, "base", *steps.CONTENDERS):
+        raise errors.unknown("name in --alone", ALONE.value, ("base", *steps.CONTENDERS))
+    if SAVE.value:
+        pathlib.Path(SAVE.value).parent.mkdir(parents=True, exist_ok=True)
     if steps.torch is not None:
         steps.torch.set_num_threads(contestants.THREADS)
     if ALONE.value:
@@ -144,5 +150,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    app.run(main)
+    command.run(main)

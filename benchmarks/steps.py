@@ -97,7 +97,7 @@ def pytorch(name: str, size: int) -> Callable[[], float]:
     def steps() -> float:
         for _ in range(STEPS):
             loss = step()
-        return float(loss)
+        return loss.item()
 
     return steps
 

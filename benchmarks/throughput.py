@@ -25,9 +25,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import command
 import jax
 import machine
-from absl import app, flags, logging
+from absl import flags
 
 from recjax import configs, experiment, fit, reports, runs
 from recjax.errors import InputError
@@ -128,16 +129,9 @@ def account(spans: list[Span], end: float) -> dict[str, list[float]]:
     return seconds
 
 
-def main(arguments: list[str]) -> None:
-    logging.set_verbosity(logging.WARNING)
+def main() -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # this process holds the device too
-    try:
-        if len(arguments) > 1:
-            raise InputError(f"{arguments[1]!r} is no flag; wanted --FLAG=VALUE: see --help")
-        _measure(_folder())
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    _measure(_folder())
 
 
 def _measure(folder: str) -> None:
@@ -172,13 +166,5 @@ def _folder() -> str:
     return str(folder)
 
 
-def _parse(arguments: list[str]) -> list[str]:
-    try:
-        return flags.FLAGS(arguments)
-    except flags.Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse)
+    command.run(main)

@@ -19,15 +19,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import command
 import contestants
 import jax
 import jax.numpy as jnp
 import machine
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 
 from recjax import configs, errors, evaluate, least_squares, reports, runs, splits
-from recjax.errors import InputError
 from recjax.types import Dataset, HeldOut
 
 GRID = (2.0, 4.0, 10.0, 25.0, 60.0, 150.0), (1.0, 10.0, 30.0, 100.0, 300.0)  # c, λ
@@ -60,7 +60,7 @@ def speed(methods: tuple[str, ...], datasets: Mapping[str, Dataset], gemm: float
     """
     for name, dataset in datasets.items():
         confidence, regularization = contestants.CHOSEN[name]
-        for dimension in _whole("dimensions", DIMENSIONS.value):
+        for dimension in command.whole(DIMENSIONS):
             start = contestants.tables(dataset, dimension)
             weighed = contestants.weigh(dataset, confidence)
             built = {method: contestants.build(method, weighed, regularization, start) for method in methods}
@@ -175,9 +175,9 @@ MEASURES: dict[str, tuple[Callable[..., Group], tuple[str, ...]]] = {
 
 def _child(*arguments: str) -> dict[str, Any]:
     """What `alone.py` prints. Its process takes device memory as it needs it: this one may hold most of it."""
-    command = [sys.executable, str(pathlib.Path(__file__).with_name("alone.py")), *arguments]
+    line = [sys.executable, str(pathlib.Path(__file__).with_name("alone.py")), *arguments]
     surroundings = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=surroundings).stdout)
+    return json.loads(subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True, env=surroundings).stdout)
 
 
 def _grid(datasets: Mapping[str, Dataset]) -> None:
@@ -269,48 +269,27 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _whole(name: str, texts: list[str]) -> list[int]:
-    if not texts or not all(one.isdecimal() and int(one) for one in texts):
-        raise InputError(f"--{name}={','.join(texts)}: wanted whole numbers above 0, with commas between them")
-    return [int(one) for one in texts]
-
-
-def main(arguments: list[str]) -> None:
-    logging.set_verbosity(logging.WARNING)
-    try:
-        if len(arguments) > 1:
-            raise InputError(f"{arguments[1]!r} is no flag; wanted --FLAG=VALUE: see --help")
-        for flag, valid in ((PARTS, MEASURES), (DATASETS, contestants.CHOSEN)):
-            for one in flag.value:
-                if one not in valid:
-                    raise errors.unknown(f"name in --{flag.name}", one, valid)
-        _whole("dimensions", DIMENSIONS.value)
-        _whole("large", LARGE.value)
-        for name in {*DATASETS.value, *(["ml-1m"] if "D" in PARTS.value else [])}:
-            contestants.find(name, DATA.value)
-        datasets = {name: contestants.read(name, DATA.value) for name in DATASETS.value}
-        if SEARCH.value:
-            _grid(datasets)
-            return
-        if SAVE.value:
-            pathlib.Path(SAVE.value).parent.mkdir(parents=True, exist_ok=True)
-        known = contestants.check()
-        for one in METHODS.value:
-            if one not in known:
-                raise errors.unknown("name in --methods", one, known)
-        _measure(tuple(METHODS.value) or known, datasets)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _parse(arguments: list[str]) -> list[str]:
-    try:
-        return flags.FLAGS(arguments)
-    except flags.Error as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+def main() -> None:
+    for flag, valid in ((PARTS, MEASURES), (DATASETS, contestants.CHOSEN)):
+        for one in flag.value:
+            if one not in valid:
+                raise errors.unknown(f"name in --{flag.name}", one, valid)
+    for flag in (DIMENSIONS, LARGE):
+        command.whole(flag)
+    for name in {*DATASETS.value, *(["ml-1m"] if "D" in PARTS.value else [])}:
+        contestants.find(name, DATA.value)
+    known = contestants.check()
+    for one in METHODS.value:
+        if one not in known:
+            raise errors.unknown("name in --methods", one, known)
+    datasets = {name: contestants.read(name, DATA.value) for name in DATASETS.value}
+    if SEARCH.value:
+        _grid(datasets)
+        return
+    if SAVE.value:
+        pathlib.Path(SAVE.value).parent.mkdir(parents=True, exist_ok=True)
+    _measure(tuple(METHODS.value) or known, datasets)
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=_parse)
+    command.run(main)
