@@ -1,4 +1,4 @@
-"""Runs an experiment file: one config as a run, or a study of several configs and seeds.
+"""Runs an experiment file: one config as a run, a study of several configs and seeds, or a measurement of its own.
 
 python launch.py --config=experiments/mf.py --config.optimizer.learning_rate=0.01
 """
@@ -19,7 +19,9 @@ CONFIG = flags.DEFINE_string(
     "config", "experiments/softmax.py", "The experiment; any field of its config as --config.FIELD=VALUE."
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, which must not exist; by default a new one in runs/.")
-SAVE = flags.DEFINE_string("save", None, "A study's table and picture are also written to SAVE.json and SAVE.png.")
+SAVE = flags.DEFINE_string(
+    "save", None, "The table and picture of a study or measurement are also written to SAVE.json and SAVE.png."
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -45,6 +47,14 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
         arms = {arm: fields.override(config, overrides) for arm, config in plan.arms.items()}
         command = shlex.join(["python", *sys.argv])
         study.run(dataclasses.replace(plan, arms=arms), name, command, WORKDIR.value, SAVE.value)
+    elif "get_measurement" in found:
+        from recjax import study
+
+        if "seed" in overrides:
+            raise InputError(f"--config.seed={overrides['seed']}: a measurement has seeds of its own; leave it out")
+        measured = found["get_measurement"]()
+        measured = dataclasses.replace(measured, config=fields.override(measured.config, overrides))
+        study.measure(measured, name, shlex.join(["python", *sys.argv]), WORKDIR.value, SAVE.value)
     elif "get_config" in found:
         config = found["get_config"]()
         fields.check(config)
@@ -55,7 +65,9 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
 
         experiment.run(config, name, WORKDIR.value)
     else:
-        raise InputError(f"{CONFIG.value} defines neither get_config() nor get_study(); see experiments/mf.py")
+        raise InputError(
+            f"{CONFIG.value} defines none of get_config(), get_study() and get_measurement(); see experiments/mf.py"
+        )
 
 
 def _load(path: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """What a training step costs as the tables grow: recjax by rows, dense and auto, beside PyTorch's sparse embeddings.
 
-Matrix factorization with a sampled softmax: B = 1024, 2048 shared negatives, D = 64, two tables of N rows. Up to a
-million rows the contenders take turns in one process, a dispatch of 25 steps each; above, each has a process of its
-own, and so it has for its peak memory. Compilation is in no time.
+Matrix factorization with a sampled softmax: B = 1024, 2048 shared negatives, D = 64, two tables of N rows. Contenders
+and sizes take turns, each time in a process of its own that has nothing else in memory; a timing is of a dispatch of 25
+steps. Compilation is in no time. The variable asks glibc for huge pages (docs/scale.md), for every contender.
 
-python benchmarks/step_cost.py --save=results/benchmarks/step_cost
+GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python benchmarks/step_cost.py --save=results/benchmarks/step_cost
 """
 
 import importlib.metadata
@@ -13,6 +13,7 @@ import os
 import pathlib
 import platform
 import shlex
+import statistics
 import subprocess
 import sys
 from typing import Any
@@ -26,11 +27,11 @@ from absl import flags
 from recjax import errors, reports, rows, runs
 
 SIZES = flags.DEFINE_list("sizes", ["10000", "100000", "1000000", "10000000"], "N: rows of each table.")
-REPEATS = flags.DEFINE_integer("repeats", 9, "Timed dispatches of each contender.", 1)
+ROUNDS = flags.DEFINE_integer("rounds", 3, "Processes of each contender and size.", 1)
+REPEATS = flags.DEFINE_integer("repeats", 5, "Timed dispatches in each process.", 1)
 SAVE = flags.DEFINE_string("save", None, "The numbers are written to SAVE.json.")
 ALONE = flags.DEFINE_string("alone", None, "For its own use: one contender in this process.")
 
-TOGETHER = 1_000_000  # rows above which a contender is alone in memory
 DENSE = 1_000_000  # rows above which dense steps are left out: seconds each
 COLUMNS = ("ms", "ms_min", "ms_max", "to_torch", "to_gemm", "to_copy", "own_gb", "tables_gb")
 
@@ -72,30 +73,27 @@ def child(name: str, size: int) -> dict[str, Any]:
     return json.loads(subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
-def measure(size: int) -> dict[str, dict[str, Any]]:
-    """A row for each contender."""
-    names = contenders(size)
-    found: dict[str, dict[str, Any]] = {}
-    if size <= TOGETHER:
-        built = {name: steps.build(name, size) for name in names}
-        times: dict[str, list[float]] = {name: [] for name in names}
-        for _ in range(REPEATS.value):
-            for name, run in built.items():
-                times[name].append(steps.milliseconds(run))
-        del built
-    base = child("base", size)["peak_gb"]
-    for name in names:
-        one = child(name, size)
-        own = times[name] if size <= TOGETHER else one["times"]
+def measure(sizes: list[int]) -> dict[str, dict[str, dict[str, Any]]]:
+    """A row for each contender, by size."""
+    pairs = [(size, name) for size in sizes for name in contenders(size)]
+    base = {size: child("base", size)["peak_gb"] for size in sizes}
+    runs_of: dict[tuple[int, str], list[dict[str, Any]]] = {pair: [] for pair in pairs}
+    for turn in range(ROUNDS.value):
+        for size, name in pairs:
+            runs_of[size, name].append(child(name, size))
+            ms = statistics.median(runs_of[size, name][-1]["times"])
+            print(f"round {turn + 1} of {ROUNDS.value}: N = {size:,}: {name}: {ms:.2f} ms a step", flush=True)
+    found: dict[str, dict[str, dict[str, Any]]] = {str(size): {} for size in sizes}
+    for (size, name), each in runs_of.items():
+        times = [one for run in each for one in run["times"]]
         numbers = 2 * size * (steps.DIMENSION + steps.CONTENDERS[name][2])
-        found[name] = {
-            **contestants.spread("ms", own),
-            "own_gb": one["peak_gb"] - base,
+        found[str(size)][name] = {
+            **contestants.spread("ms", times),
+            "own_gb": max(run["peak_gb"] for run in each) - base[size],
             "tables_gb": 4 * numbers / 1e9,
             **work(name),
-            "times": own,
+            "times": times,
         }
-        print(f"N = {size:,}: {name}: {found[name]['ms']:.2f} ms a step", flush=True)
     return found
 
 
@@ -128,17 +126,17 @@ def main() -> None:
     result: dict[str, Any] = {
         "command": shlex.join(["python", *sys.argv]),
         "environment": {"python": platform.python_version(), **versions, **machine.device()}
-        | {"gemm_gflop_per_s": gemm, "copy_gbyte_per_s": copy},
+        | {"gemm_gflop_per_s": gemm, "copy_gbyte_per_s": copy}
+        | {"GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES")},
         "settings": {"batch": steps.BATCH, "negatives": steps.NEGATIVES, "dimension": steps.DIMENSION}
-        | {"steps_a_dispatch": steps.STEPS, "repeats": REPEATS.value, "break_even": rows.BREAK_EVEN},
-        "rows": {},
+        | {"steps_a_dispatch": steps.STEPS, "rounds": ROUNDS.value, "repeats": REPEATS.value}
+        | {"break_even": rows.BREAK_EVEN},
+        "rows": measure(sizes),
     }
-    for size in sizes:
-        found = measure(size)
+    for found in result["rows"].values():
         compare(found, gemm, copy)
-        result["rows"][str(size)] = found
-        if SAVE.value:
-            runs.write_json(pathlib.Path(f"{SAVE.value}.json"), result)
+    if SAVE.value:
+        runs.write_json(pathlib.Path(f"{SAVE.value}.json"), result)
     for size, found in result["rows"].items():
         print(f"\nN = {int(size):,} rows a table; ms a step\n\n{reports.table(found, COLUMNS)}")
     growth = {

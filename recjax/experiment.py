@@ -101,7 +101,7 @@ def run(
     settings = dataclasses.asdict(config)
     runs.write_json(folder / "config.json", {"experiment": name, **settings})
     head: dict[str, Any] = {"experiment": name, "config": settings, "seed": config.seed, "data": _describe(prepared)}
-    head["environment"] = _environment()
+    head["environment"] = environment()
     counts = ", ".join(f"{head['data'][one]:,} {one}" for one in ("queries", "items", "interactions"))
     echo(f"{name} on {config.data.name}: {counts} -> {folder}")
     try:
@@ -200,7 +200,8 @@ def _describe(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What a number may depend on beside the code."""
     return {
         "python": platform.python_version(),
         "jax": jax.__version__,

@@ -1,4 +1,4 @@
-"""A study: several configs, several seeds each, one table of means and spreads."""
+"""A study: several configs, several seeds each, one table of means and spreads. Or rows that a file measures itself."""
 
 import dataclasses
 import pathlib
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recjax import configs, experiment, reports, runs
+from recjax import configs, experiment, fields, reports, runs
 
 Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]  # arm -> metric -> mean, sd, values
 
@@ -29,6 +29,25 @@ class Study:
     draw: Callable[[pathlib.Path, Rows], None]
 
 
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What an experiment file's `get_measurement` gives: rows that are no runs, such as a simulation's.
+
+    Attributes:
+        measure: from the config, with the seed in it, to row -> metric -> number.
+        config: what `measure` may read; the command line overrides its fields.
+        seeds: `measure` is called with each.
+        columns: the metrics of the table.
+        draw: writes the picture of the rows to a path.
+    """
+
+    measure: Callable[[configs.Config], Mapping[str, Mapping[str, float]]]
+    config: configs.Config
+    seeds: tuple[int, ...]
+    columns: tuple[str, ...]
+    draw: Callable[[pathlib.Path, Rows], None]
+
+
 def run(
     study: Study, name: str, command: str, workdir: str | None, save: str | None, echo: Callable[[str], None] = print
 ) -> dict[str, Any]:
@@ -45,10 +64,7 @@ def run(
     """
     for config in study.arms.values():
         experiment.prepare(config)
-    folder = runs.create(workdir, name)
-    places = [folder / "study"] + ([pathlib.Path(save)] if save else [])
-    for place in places:
-        place.parent.mkdir(parents=True, exist_ok=True)
+    folder, places = _places(name, workdir, save)
     outcomes = {
         arm: [
             experiment.run(
@@ -78,11 +94,57 @@ def run(
         "refused": {arm: [result["refused"] for result in results] for arm, results in outcomes.items()},
         "configs": {arm: results[0]["config"] for arm, results in outcomes.items()},
     }
+    _write(places, found, study, echo)
+    return found
+
+
+def measure(
+    plan: Measurement,
+    name: str,
+    command: str,
+    workdir: str | None,
+    save: str | None,
+    echo: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Measures with every seed, and writes the table and the picture as `run` does.
+
+    Raises:
+        InputError: what was given, what was wanted, what to type.
+    """
+    fields.check(plan.config)
+    _, places = _places(name, workdir, save)
+    by_seed = []
+    for seed in plan.seeds:
+        by_seed.append(plan.measure(dataclasses.replace(plan.config, seed=seed)))
+        echo(f"{name}: seed {seed} is done, {len(by_seed)} of {len(plan.seeds)}")
+    found = {
+        "command": command,
+        "seeds": list(plan.seeds),
+        "environment": experiment.environment(),
+        "columns": list(plan.columns),
+        "rows": {row: _summary([rows[row] for rows in by_seed]) for row in by_seed[0]},
+        "config": dataclasses.asdict(plan.config),
+    }
+    _write(places, found, plan, echo)
+    return found
+
+
+def _places(name: str, workdir: str | None, save: str | None) -> tuple[pathlib.Path, list[pathlib.Path]]:
+    """The folder, and where the results go, without endings."""
+    folder = runs.create(workdir, name)
+    places = [folder / "study"] + ([pathlib.Path(save)] if save else [])
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    return folder, places
+
+
+def _write(
+    places: list[pathlib.Path], found: dict[str, Any], plan: Study | Measurement, echo: Callable[[str], None]
+) -> None:
     for place in places:
         runs.write_json(place.with_name(place.name + ".json"), found)
-        study.draw(place.with_name(place.name + ".png"), rows)
-    echo(reports.summary(rows, study.columns))
-    return found
+        plan.draw(place.with_name(place.name + ".png"), found["rows"])
+    echo(reports.summary(found["rows"], plan.columns))
 
 
 def _summary(results: list[dict[str, float]]) -> dict[str, dict[str, Any]]:

@@ -224,7 +224,7 @@ def test_a_config_file_that_is_not_there_or_defines_nothing(run, tmp_path, capsy
     assert "unknown experiment file in --config" in capsys.readouterr().err
     (tmp_path / "empty.py").write_text("x = 1\n")
     assert run("--config=empty.py") == 2
-    assert "empty.py defines neither get_config() nor get_study()" in capsys.readouterr().err
+    assert "empty.py defines none of get_config(), get_study() and get_measurement()" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -311,3 +311,28 @@ def test_the_exit_status_reaches_the_shell():
     )
     assert done.returncode == 2
     assert done.stderr == "error: --config.seed=x: wanted a whole number; type for example --config.seed=10\n"
+
+
+MEASUREMENT = """
+from recjax import configs, plots
+from recjax.study import Measurement
+
+def get_measurement():
+    def measure(config):
+        return {"one": {"x": 2.0 * config.seed}, "two": {"x": float(config.data.world.queries)}}
+    draw = lambda path, rows: plots.bars(path, rows, ("x",))
+    return Measurement(measure, configs.Config(), (1, 2), ("x",), draw)
+"""
+
+
+def test_a_measurement_gives_means_over_seeds(run, tmp_path, capsys):
+    (tmp_path / "own.py").write_text(MEASUREMENT)
+    assert run("--config=own.py", "--workdir=here", "--save=there/own", "--config.data.world.queries=9") == 0
+    found = read(tmp_path / "there" / "own.json")
+    assert found == read(tmp_path / "here" / "study.json")
+    assert (tmp_path / "there" / "own.png").stat().st_size > 1000
+    assert found["rows"]["one"]["x"] == {"mean": 3.0, "sd": 2**0.5, "values": [2.0, 4.0]}
+    assert found["rows"]["two"]["x"] == {"mean": 9.0, "sd": 0.0, "values": [9.0, 9.0]}
+    assert "| one | 3.000 ± 1.414 |" in capsys.readouterr().out
+    assert run("--config=own.py", "--config.seed=3") == 2
+    assert "a measurement has seeds of its own" in capsys.readouterr().err
