@@ -57,9 +57,17 @@ class Model:
 @dataclasses.dataclass(frozen=True)
 class Sampler:
     name: str = "full"  # a member of recjax.samplers
-    negatives: int = field(1024, least=1)  # C: draws shared by the batch
-    exponent: float = field(1.0, least=0.0)  # popularity: probability ~ count^exponent; mixed: of its second part
+    negatives: int = field(1024, least=1)  # C: draws shared by the batch; hard, score_proportional: the pool
     mask_known: bool = False  # the query's other interactions are no negatives
+    exponent: float = field(1.0, least=0.0)  # popularity: probability ~ count^exponent; mixed: of its second part
+    memory: int = field(4096, least=1)  # memory: positives of past steps that are kept
+    hard_share: float = field(0.1, above=0.0, most=1.0)  # hard: the share of the pool that counts for a row
+    hard_steps: int = field(0, least=0)  # hard: steps over which the share falls from 1 to hard_share
+    resampled: int = field(64, least=1)  # score_proportional: places that a row gives to its pool
+    rate: float = field(0.1, above=0.0, most=1.0)  # adaptive: how far a step moves what it knows of its candidates
+    floor: float = field(0.1, above=0.0, most=1.0)  # adaptive: the uniform share of the proposal
+    refresh: int = field(10, least=1)  # adaptive: steps after which the proposal is built anew
+    enough: float = field(0.0, least=0.0)  # adaptive: the effective sample size below which more is scored; 0: never
 
 
 @dataclasses.dataclass(frozen=True)

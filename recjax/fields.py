@@ -12,7 +12,7 @@ from recjax.errors import InputError, unknown
 
 
 def field(default: Any, **rules: Any) -> Any:
-    """A field with rules that `check` enforces: least, above, below (numbers) and choices (names).
+    """A field with rules that `check` enforces: least, above, below, most (numbers) and choices (names).
 
     knob = True marks a numeric tunable: it enters the jitted step as an argument and may be a tracer.
     """
@@ -167,11 +167,12 @@ def _obey(name: str, value: Any, rules: Mapping[str, Any]) -> None:
     choices = rules.get("choices")
     if choices and value not in choices:
         raise unknown(name, value, choices)
-    least, above, below = rules.get("least"), rules.get("above"), rules.get("below")
+    least, above, below, most = (rules.get(one) for one in ("least", "above", "below", "most"))
     # Written so that NaN breaks every rule.
     wanted = [f"at least {least}"] * (least is not None and not value >= least)
     wanted += [f"above {above}"] * (above is not None and not value > above)
     wanted += [f"below {below}"] * (below is not None and not value < below)
+    wanted += [f"at most {most}"] * (most is not None and not value <= most)
     if wanted:
         raise InputError(f"config field {name!r} is {value!r}; wanted a value {wanted[0]}: type --config.{name}=VALUE")
 

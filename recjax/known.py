@@ -55,15 +55,25 @@ def masked(sampler: Sampler) -> Sampler:
     def init(data: Data, params: Params | None):
         return sampler.init(data, params), of(data)
 
-    def sample(key, state, batch: Batch, score):
+    def sample(key, state, batch: Batch):
         inner, known = state
-        candidates, inner = sampler.sample(key, inner, batch, score)
-        query = batch.features["query"]
-        if candidates.ids is None:
-            beyond = jnp.iinfo(jnp.int32).max
-            where = jnp.concatenate([candidates.where, listed(known, query, beyond)], axis=1)
-        else:
-            where = candidates.where & ~contains(known, query, candidates.ids)
-        return Candidates(candidates.ids, candidates.log_q, where, candidates.positive_log_q), (inner, known)
+        candidates, inner = sampler.sample(key, inner, batch)
+        return _mask(known, batch, candidates), (inner, known)
 
-    return Sampler(init, sample, sampler.in_batch)
+    def refine(key, state, batch: Batch, candidates: Candidates, positive, negative):
+        assert sampler.refine is not None  # it is wrapped only where there is one
+        inner, known = state
+        candidates, inner, metrics = sampler.refine(key, inner, batch, candidates, positive, negative)
+        return candidates, (inner, known), metrics
+
+    return sampler._replace(init=init, sample=sample, refine=refine if sampler.refine else None)
+
+
+def _mask(known: Known, batch: Batch, candidates: Candidates) -> Candidates:
+    query = batch.features["query"]
+    if candidates.ids is None:
+        beyond = jnp.iinfo(jnp.int32).max
+        where = jnp.concatenate([candidates.where, listed(known, query, beyond)], axis=1)
+    else:
+        where = candidates.where & ~contains(known, query, candidates.ids)
+    return candidates._replace(where=where, more=tuple(_mask(known, batch, one) for one in candidates.more))

@@ -41,7 +41,7 @@ class Measurement:
         draw: writes the picture of the rows to a path.
     """
 
-    measure: Callable[[configs.Config], Mapping[str, Mapping[str, float]]]
+    measure: Callable[[configs.Config], Mapping[str, dict[str, float]]]
     config: configs.Config
     seeds: tuple[int, ...]
     columns: tuple[str, ...]

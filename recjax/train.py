@@ -104,6 +104,8 @@ def _by_rows(config: configs.Config, model: Model, optimizer: Callable[..., opta
     reason = ""
     if demanded and config.sampler.name == "full":
         reason = "sampler.name='full' touches every row; type --config.sampler.name=uniform"
+    if demanded and config.sampler.enough:
+        reason = "sampler.enough may score the whole corpus, which touches every row; type --config.sampler.enough=0"
     for name in [one for one, weight in vars(config.penalties).items() if weight]:
         if getattr(penalties, name)(0.0).whole:
             other = "batch_l2" if name == "l2" else "batch_gravity"
@@ -141,7 +143,8 @@ def init(params: Params, parts: Parts, knobs: Knobs, data: Data) -> State:
 def step(config: configs.Config, parts: Parts) -> Step:
     """One gradient step on a fresh batch.
 
-    The step's metrics are the objective's terms, named as in the config, and the norm of the gradient.
+    The step's metrics are the objective's terms, named as in the config, what the sampler tells of itself, and the norm
+    of the gradient.
     """
 
     def advance(knobs: Knobs, key: Key, state: State, data: Data):
@@ -159,19 +162,19 @@ def step(config: configs.Config, parts: Parts) -> Step:
             unobserved_weight=knobs["objective.unobserved_weight"],
             penalties={name: build(knobs[f"penalties.{name}"]) for name, build in parts.penalties.items()},
         )
-        candidates, sampler_state = objective.sample(objective_key, state.params, state.sampler, batch, data)
+        candidates, sampler_state = objective.sample(objective_key, state.sampler, batch)
         touched = rows.choose(parts.model.specs, objective.reads(batch, candidates, data), parts.by_rows)
-        values = rows.take(state.params, touched)
+        values, states = rows.take(state.params, touched), objectives.States(sampler_state, state.penalty)
 
         def loss(values):
-            return objective.value(objective_key, rows.view(values, touched), state.penalty, batch, candidates, data)
+            return objective.value(objective_key, rows.view(values, touched), states, batch, candidates, data)
 
         gradient, found = jax.grad(loss, has_aux=True)(values)
         optimizer = parts.optimizer(knobs["optimizer.learning_rate"])
         updates, optimizer_state = rows.update(optimizer, gradient, state.optimizer, values, touched)
         params = rows.put(store_key, state.params, touched, optax.apply_updates(values, updates))
-        metrics = found.terms | {"gradient_norm": optax.tree.norm(gradient)}
-        return State(state.step + 1, params, optimizer_state, sampler_state, found.penalty), metrics
+        metrics = found.terms | found.metrics | {"gradient_norm": optax.tree.norm(gradient)}
+        return State(state.step + 1, params, optimizer_state, *found.states), metrics
 
     return advance
 

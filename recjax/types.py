@@ -113,25 +113,35 @@ class Candidates(NamedTuple):
     `log_q` is the log of each one's expected count among the candidates and broadcasts to [B C]; `where` says which
     may count against which row: accidental hits and known history are False. `positive_log_q` [B P] is the same log
     for the positives. `ids = None` is the whole corpus: then nothing is sampled, and `where` is a list
-    [B L] of the ids that must *not* count for a row, padded with ids of N or more.
+    [B L] of the ids that must *not* count for a row, padded with ids of N or more. `more` are further samples, each
+    to be scored only where those before are not enough (`Sampler.enough`).
     """
 
     ids: Int[Array, " C"] | Int[Array, "B C"] | None
     log_q: Float[Array, "*C"]
     where: Bool[Array, "B C"] | Int[Array, "B L"]
     positive_log_q: Float[Array, "B P"]
+    more: "tuple[Candidates, ...]" = ()
 
 
 class Sampler(NamedTuple):
-    """`init(data, params) -> state` holds every [N] array; `sample(key, state, batch, score) -> (Candidates, state)`.
+    """Who is scored in a step beside the positives, and how much each one counts.
 
-    `score(ids)` gives the batch's present logits [B C] without gradient; who does not call it pays nothing.
+    `init(data, params) -> state` holds every [N] array; `sample(key, state, batch) -> (Candidates, state)` chooses
+    whom to score. `refine(key, state, batch, candidates, positive [B P], negative [B C]) -> (Candidates, state,
+    metrics)` gets the step's own logits, without gradient: it may narrow `where`, change `log_q`, learn, and report;
+    the ids are settled.
     `in_batch`: the first B * P candidates are the batch's own positives, whose embeddings are at hand.
+    `enough`: the effective sample size below which `Candidates.more` are scored; 0: never.
     """
 
     init: Callable[[Data, "Params | None"], Any]
-    sample: Callable[[Key, Any, Batch, Callable[[Array], Array]], tuple[Candidates, Any]]
+    sample: Callable[[Key, Any, Batch], tuple[Candidates, Any]]
     in_batch: bool = False
+    refine: Callable[[Key, Any, Batch, Candidates, Array, Array], tuple[Candidates, Any, dict[str, Array]]] | None = (
+        None
+    )
+    enough: float = 0.0
 
 
 class Penalty(NamedTuple):

@@ -229,12 +229,12 @@ def test_a_number_that_is_not_finite_is_refused(name, text):
     assert message(fields.check, config) == f"config field {name!r} is {float(text)!r}; wanted a finite number"
 
 
-@pytest.mark.parametrize("rule", ["least", "above", "below"])
+@pytest.mark.parametrize("rule", ["least", "above", "below", "most"])
 def test_nan_breaks_every_rule(rule):
     listed = ("rates", tuple[float, ...], fields.field((0.5,), **{rule: 0.0}))
     settings = dataclasses.make_dataclass("Settings", [listed], frozen=True)
     found = message(fields.check, settings((NAN,)))
-    words = {"least": "at least", "above": "above", "below": "below"}[rule]
+    words = {"least": "at least", "above": "above", "below": "below", "most": "at most"}[rule]
     assert found == f"config field 'rates' is nan; wanted a value {words} 0.0: type --config.rates=VALUE"
 
 

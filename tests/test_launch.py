@@ -264,7 +264,7 @@ def margin(positive, negative, *, target, where, weight):
     return jnp.sum(jnp.where(where, weight * jnp.maximum(0.0, 1.0 + negative - positive[:, :1]), 0.0), axis=-1)
 
 def first(settings):
-    def sample(key, state, batch, score):
+    def sample(key, state, batch):
         ids = jnp.arange(settings.negatives)
         return Candidates(ids, jnp.zeros(()), ids[None] != batch.positive, jnp.zeros(batch.positive.shape)), state
     return Sampler(lambda data, params: (), sample)

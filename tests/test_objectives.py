@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from recjax import batches, configs, embed, known, losses, models, objectives, partition, penalties, samplers, scores
+from recjax.errors import InputError
 from recjax.types import Candidates, Sampler
 
 KEY = jax.random.key(0)
@@ -16,7 +17,7 @@ FULL, UNIFORM = samplers.full(configs.Sampler()), samplers.uniform(configs.Sampl
 def whole() -> Sampler:
     """The corpus as a sample: every item once, so that each expected count is 1."""
 
-    def sample(key, count, batch, score):
+    def sample(key, count, batch):
         ids = jnp.arange(120)
         hit = jnp.any((ids[:, None] == batch.positive[:, None]) & (batch.target > 0)[:, None], -1)
         return Candidates(ids, jnp.zeros(()), ~hit, jnp.zeros(batch.positive.shape)), count
@@ -40,12 +41,12 @@ def setting(model, data, positives=1):
 
 def value_and_gradient(model, data, sampler, loss, batch, params, **options):
     built = objectives.objective(model, sampler, loss, **{"score": scores.dot} | options)
-    state = {name: one.init(data, params) for name, one in options.get("penalties", {}).items()}
-    start = sampler.init(data, params)
+    penalty = {name: one.init(data, params) for name, one in options.get("penalties", {}).items()}
+    states = objectives.States(sampler.init(data, params), penalty)
 
     def value(params, data):
-        candidates, _ = built.sample(KEY, params, start, batch, data)
-        return built.value(KEY, params, state, batch, candidates, data)[0]
+        candidates, _ = built.sample(KEY, states.sampler, batch)
+        return built.value(KEY, params, states, batch, candidates, data)[0]
 
     return jax.jit(jax.value_and_grad(value))(params, data)
 
@@ -110,7 +111,7 @@ def test_accidental_hits_leave_the_loss(name, data, split):
     batch = batch._replace(positive=batch.positive.at[:4].set(batch.positive[0]))
     state = sampler.init(data, params)
     queries = embed.queries(None, model, params, batch.features)
-    candidates, _ = sampler.sample(jax.random.split(KEY, 3)[2], state, batch, None)
+    candidates, _ = sampler.sample(jax.random.split(KEY, 4)[2], state, batch)
     per_row, hits = [], 0
     for row, own in enumerate(np.asarray(batch.positive)[:, 0]):
         kept = np.asarray(candidates.ids) != own
@@ -148,43 +149,38 @@ def test_correcting_the_positive_shifts_its_logit(data, split):
     assert abs(values["negatives"] - values["none"]) > 0.1
 
 
-def test_the_score_function_gives_present_logits_without_gradient(model, data):
+def test_a_sampler_that_refines_sees_the_steps_logits_without_gradient(model, data):
     params, batch = setting(model, data)
-    seen = {}
+    ids = jnp.array([3, 5])
 
-    def sample(key, state, batch, score):
-        seen["logits"] = score(jnp.array([3, 5]))
-        return Candidates(jnp.array([3, 5]), seen["logits"][0] * 0, jnp.ones((12, 2), bool), jnp.zeros((12, 1))), state
+    def sampler(refine):
+        def sample(key, state, batch):
+            return Candidates(ids, jnp.zeros(2), jnp.ones((12, 2), bool), jnp.zeros((12, 1))), state
 
-    built = objectives.objective(
-        model, Sampler(lambda data, params: (), sample), losses.logistic, score=scores.cosine, temperature=0.1
-    )
-    seen = jax.jit(lambda params: (built.sample(KEY, params, (), batch, data), dict(seen))[1])(params)
-    queries = embed.queries(None, model, params, batch.features)
-    wanted = scores.cosine(queries, embed.corpus(model, params, data.corpus)[jnp.array([3, 5])]) / 0.1
-    np.testing.assert_allclose(seen["logits"], wanted, rtol=1e-4)
+        return Sampler(lambda data, params: jnp.zeros(()), sample, refine=refine)
 
+    def refine(key, state, batch, candidates, positive, negative):
+        return candidates._replace(log_q=jnp.tanh(negative)), state + 1.0, {"seen": negative, "own": positive}
 
-def test_no_gradient_flows_through_the_score_function(data, split):
-    model = models.mf(configs.Model(dimension=8), split.train)
-    params, batch = setting(model, data)
+    built = objectives.objective(model, sampler(refine), losses.logistic, score=scores.cosine, temperature=0.1)
+    candidates, state = built.sample(KEY, jnp.zeros(()), batch)
+    states = objectives.States(state, {})
+    evaluate = jax.jit(lambda params: built.value(KEY, params, states, batch, candidates, data)[1])
+    found = evaluate(params)
+    queries, corpus = embed.queries(None, model, params, batch.features), embed.corpus(model, params, data.corpus)
+    logits = scores.cosine(queries, corpus) / 0.1
+    np.testing.assert_allclose(found.metrics["seen"], logits[:, ids], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.metrics["own"][:, 0], logits[jnp.arange(12), batch.positive[:, 0]], rtol=1e-4)
+    assert float(found.states.sampler) == 1.0
 
-    def sampler(weigh):
-        def sample(key, state, batch, score):
-            ids = jnp.array([3, 5])
-            log_q = weigh(score(ids)[0]) if weigh else jnp.zeros(2)
-            return Candidates(ids, log_q, jnp.ones((12, 2), bool), jnp.zeros((12, 1))), state
+    def constant(key, state, batch, candidates, positive, negative):
+        return candidates._replace(log_q=jnp.tanh(logits[:, ids])), state, {}
 
-        return Sampler(lambda data, params: (), sample)
-
-    alike = value_and_gradient(model, data, sampler(lambda logits: 0.0 * logits), losses.logistic, batch, params)
-    assert_same(alike, value_and_gradient(model, data, sampler(None), losses.logistic, batch, params))
-    frozen = value_and_gradient(model, data, sampler(jnp.tanh), losses.logistic, batch, params)
-    constant = jnp.tanh(
-        embed.queries(None, model, params, batch.features)[0] @ params.tables["item"][jnp.array([3, 5])].T
-    )
+    options = {"score": scores.cosine, "temperature": 0.1}
     assert_same(
-        frozen, value_and_gradient(model, data, sampler(lambda logits: constant), losses.logistic, batch, params)
+        value_and_gradient(model, data, sampler(refine), losses.logistic, batch, params, **options),
+        value_and_gradient(model, data, sampler(constant), losses.logistic, batch, params, **options),
+        rtol=1e-4,
     )
 
 
@@ -194,7 +190,7 @@ def test_candidates_may_differ_by_row(data, split):
     shared = jnp.array([3, 5, 9])
 
     def sampler(ids):
-        def sample(key, state, batch, score):
+        def sample(key, state, batch):
             where = ids != batch.positive if ids.ndim == 2 else ids[None] != batch.positive
             return Candidates(ids, jnp.zeros(()), where, jnp.zeros((12, 1))), state
 
@@ -212,9 +208,45 @@ def test_penalties_are_added_and_named(data, split):
     params, batch = setting(model, data)
     built = {"gravity": penalties.gravity(0.5), "l2": penalties.l2(0.1)}
     objective = objectives.objective(model, UNIFORM, losses.logistic, score=scores.dot, penalties=built)
-    candidates, _ = objective.sample(KEY, params, UNIFORM.init(data, params), batch, data)
-    total, found = objective.value(KEY, params, {"gravity": (), "l2": ()}, batch, candidates, data)
+    candidates, state = objective.sample(KEY, UNIFORM.init(data, params), batch)
+    states = objectives.States(state, {"gravity": (), "l2": ()})
+    total, found = objective.value(KEY, params, states, batch, candidates, data)
     assert set(found.terms) == {"loss", "gravity", "l2"}
     np.testing.assert_allclose(total, sum(found.terms.values()), rtol=1e-6)
     dense = 0.5 * jnp.mean((params.tables["query"] @ params.tables["item"].T) ** 2)
     np.testing.assert_allclose(found.terms["gravity"], dense, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrap", [lambda sampler: sampler, known.masked], ids=["plain", "masked"])
+def test_a_sample_that_is_never_enough_ends_with_the_full_softmax(wrap, model, data):
+    params, batch = setting(model, data)
+    sampler = samplers.adaptive(configs.Sampler(name="adaptive", negatives=10, enough=1e6))
+    assert_same(
+        value_and_gradient(model, data, wrap(sampler), losses.softmax, batch, params, temperature=0.5),
+        value_and_gradient(model, data, wrap(FULL), losses.softmax, batch, params, temperature=0.5),
+    )
+
+
+def test_a_sample_that_is_enough_at_once_is_the_plain_one(data, split):
+    model = models.mf(configs.Model(dimension=8), split.train)
+    params, batch = setting(model, data)
+    found = [
+        value_and_gradient(
+            model,
+            data,
+            samplers.adaptive(configs.Sampler(name="adaptive", negatives=10, enough=enough)),
+            losses.softmax,
+            batch,
+            params,
+        )
+        for enough in (1e-6, 0.0)
+    ]
+    assert_same(*found)
+
+
+def test_a_sample_cannot_be_enough_for_another_loss(data, split):
+    model = models.mf(configs.Model(dimension=8), split.train)
+    with pytest.raises(InputError, match=r"sampler.enough is an effective sample size of the softmax's partition"):
+        objectives.objective(
+            model, samplers.adaptive(configs.Sampler(name="adaptive", enough=5.0)), losses.logistic, score=scores.dot
+        )

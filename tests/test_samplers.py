@@ -10,12 +10,20 @@ import numpy as np
 import pytest
 
 from recjax import batches, configs, fields, known, samplers
+from recjax.errors import InputError
+from recjax.samplers import proposals
 from recjax.types import Batch, Interactions
 
 FAMILY = fields.members(samplers)
-SAMPLED = ["uniform", "popularity", "log_uniform", "in_batch", "mixed"]
-SETTINGS = configs.Sampler(negatives=48, exponent=0.75)
+BATCH = ["in_batch", "mixed", "memory"]
+MODEL = ["hard", "score_proportional", "adaptive"]
+SAMPLED = ["uniform", "popularity", "log_uniform", *BATCH, *MODEL]
+OWN = {"popularity": {"exponent": 0.75}, "mixed": {"exponent": 0.75}, "memory": {"memory": 30}}
 SIZE = 16
+
+
+def make(name, **changes):
+    return FAMILY[name](configs.Sampler(**{"name": name, "negatives": 48} | OWN.get(name, {}) | changes))
 
 
 def draw_batch(key, data, positives=1):
@@ -24,9 +32,13 @@ def draw_batch(key, data, positives=1):
 
 def draw(name, key, data, positives=1, wrap=lambda sampler: sampler):
     batch_key, sample_key = jax.random.split(key)
-    sampler = wrap(FAMILY[name](SETTINGS))
+    sampler = wrap(make(name))
     batch = draw_batch(batch_key, data, positives)
-    candidates, _ = sampler.sample(sample_key, sampler.init(data, None), batch, lambda ids: jnp.zeros(()))
+    state = sampler.init(data, None)
+    if name == "memory":  # it is full after two steps
+        for past in jax.random.split(jax.random.fold_in(key, 1), 2):
+            _, state = sampler.sample(past, state, draw_batch(past, data, positives))
+    candidates, _ = sampler.sample(sample_key, state, batch)
     return batch, candidates
 
 
@@ -68,7 +80,7 @@ def test_log_q_is_the_log_of_the_expected_count(name, positives, split):
 def test_the_partition_estimate_is_unbiased(name, data):
     """Of one fixed row, over the corpus but its positive, with logits that vary by item."""
     logits = jnp.sin(jnp.arange(data.frequency.shape[0]) * 1.7)
-    reachable = data.frequency > 0 if name == "in_batch" else jnp.ones_like(data.frequency, bool)
+    reachable = data.frequency > 0 if name in ("in_batch", "memory") else jnp.ones_like(data.frequency, bool)
 
     def estimate(key):
         batch, found = draw(name, key, data)
@@ -96,8 +108,12 @@ def test_where_leaves_out_exactly_the_rows_own_positives(name, positives, split)
     batch, found = draw(name, jax.random.key(3), data, positives)
     own = [set(np.asarray(ids)[np.asarray(share) > 0]) for ids, share in zip(batch.positive, batch.target, strict=True)]
     wanted = np.array([[int(one) not in mine for one in np.asarray(found.ids)] for mine in own])
-    if FAMILY[name](SETTINGS).in_batch:
+    if make(name).in_batch:
         wanted[:, : batch.positive.size] &= np.asarray(batch.target > 0).reshape(-1)
+    if name == "memory":  # padding among what is remembered counts for no row
+        exists = np.asarray(found.where)[:, batch.positive.size :].any(0)
+        assert exists.sum() == (30 if positives == 1 else 28)
+        wanted[:, batch.positive.size :] &= exists
     np.testing.assert_array_equal(found.where, wanted)
 
 
@@ -145,7 +161,7 @@ def test_popularity_follows_the_exponent_exactly(data):
     """The proposal's own log_q against count^0.75, to the resolution of 2^-32 ticks."""
     count = np.maximum(np.bincount(data.interactions.item, minlength=len(data.frequency)), 1.0)
     wanted = np.log(48 * count**0.75 / np.sum(count**0.75))
-    state = samplers.popularity(SETTINGS).init(data, None)
+    state = make("popularity").init(data, None)
     np.testing.assert_allclose(np.log(48) + state.log_q, wanted, rtol=1e-5, atol=1e-6)
 
 
@@ -153,7 +169,7 @@ def test_a_proposal_keeps_rare_items_of_a_large_corpus():
     """No clipping: an item of probability 2e-9 is drawn that often, and its log_q says so."""
     weights = np.full(1_000_001, 500.0)
     weights[0] = 1.0
-    proposal = samplers._proposal(weights)
+    proposal = proposals.proposal(weights)
     np.testing.assert_allclose(proposal.log_q[0], np.log(1.0 / weights.sum()), rtol=0.01)
     ticks = np.diff(np.concatenate([[0], np.asarray(proposal.bounds, np.int64), [2**32]]))
     np.testing.assert_allclose(np.log(ticks * 2.0**-32), proposal.log_q, rtol=1e-6)
@@ -164,7 +180,107 @@ def test_in_batch_counts_an_item_that_is_twice_among_three_positives_once():
     batch = Batch({"query": query}, jnp.array([[3, 3], [4, 5]]), jnp.array([[1.0, 0.0], [0.5, 0.5]]), jnp.ones(2))
     interactions = Interactions(query, jnp.array([3, 4]), jnp.ones(2), None)
     data = batches.Data(interactions, jnp.array([0, 2]), jnp.zeros((), jnp.int32), {}, {}, jnp.full(6, 0.25))
-    sampler = samplers.in_batch(SETTINGS)
-    found, _ = sampler.sample(jax.random.key(0), sampler.init(data, None), batch, None)
+    sampler = make("in_batch")
+    found, _ = sampler.sample(jax.random.key(0), sampler.init(data, None), batch)
     np.testing.assert_array_equal(found.ids, [3, 3, 4, 5])
     np.testing.assert_array_equal(found.where, [[False, False, True, True], [True, False, False, False]])
+
+
+def refined(name, key, data, logits, **changes):
+    """A batch, a sampler's candidates before and after it has seen these logits [N], and its new state."""
+    sampler = make(name, **changes)
+    batch = draw_batch(jax.random.key(7), data)
+    found, state = sampler.sample(key, sampler.init(data, None), batch)
+    refine_key = jax.random.fold_in(key, 1)
+    negative = jnp.broadcast_to(logits[found.ids], (SIZE, len(found.ids)))
+    after, state, metrics = sampler.refine(refine_key, state, batch, found, logits[batch.positive], negative)
+    return batch, found, after, state, metrics
+
+
+def test_resampling_by_scores_is_unbiased_and_follows_the_softmax(data):
+    """For a row: sums of exp(logit) and of another function over the corpus but the positive; 64 places are given."""
+    item = jnp.arange(data.frequency.shape[0])
+    logits, other = 2.0 * jnp.sin(item * 1.7), jnp.cos(item * 0.9)
+
+    def estimate(key):
+        batch, _, found, _, _ = refined("score_proportional", key, data, logits)
+        weight = jnp.where(found.where, jnp.exp(-found.log_q), 0.0)[0]
+        drawn = make("score_proportional").sample(key, data.frequency.shape[0] + jnp.zeros((), jnp.int32), batch)[0].ids
+        exact = [jnp.sum(value.at[batch.positive[0, 0]].set(0.0)) for value in (jnp.exp(logits), other)]
+        return weight @ jnp.exp(logits[drawn]) - exact[0], weight @ other[drawn] - exact[1]
+
+    errors = np.asarray(jax.jit(jax.vmap(estimate))(jax.random.split(jax.random.key(1), 20_000)))
+    assert np.all(np.abs(errors.mean(1)) < 5 * errors.std(1) / np.sqrt(errors.shape[1]))
+    _, pool, found, _, _ = refined("score_proportional", jax.random.key(3), data, logits)
+    share = np.where(pool.where, jax.nn.softmax(jnp.where(pool.where, logits[pool.ids], -jnp.inf), axis=-1), 0.0)
+    times = np.where(found.where, np.exp(pool.log_q - found.log_q) * 64 * share, 0.0)
+    # weight = 1 / pool's count * times / (64 share)
+    np.testing.assert_allclose(times, np.round(times), atol=1e-3)
+    np.testing.assert_allclose(times.sum(1), 64, rtol=1e-5)
+    assert np.all(np.abs(times - 64 * share) < 1.001)
+
+
+@pytest.mark.parametrize(("steps", "share"), [(0, 0.25), (4, 1.0)])
+def test_the_hardest_of_a_pool_are_those_with_the_highest_logits(steps, share, data):
+    logits = jnp.sin(jnp.arange(data.frequency.shape[0]) * 1.7)
+    _, pool, found, (_, step), _ = refined("hard", jax.random.key(0), data, logits, hard_share=0.25, hard_steps=steps)
+    score, count = np.asarray(logits[pool.ids]), int(np.ceil(share * 48))
+    for before, after in zip(np.asarray(pool.where), np.asarray(found.where), strict=True):
+        lowest = np.sort(score[before])[-min(count, before.sum())]
+        np.testing.assert_array_equal(after, before & (score >= lowest))
+    np.testing.assert_array_equal(found.log_q, pool.log_q)
+    assert int(step) == 1
+
+
+def test_the_share_of_the_hardest_falls_on_a_straight_line(data):
+    sampler = make("hard", hard_share=0.25, hard_steps=4)
+    batch = draw_batch(jax.random.key(7), data)
+    state, counts = sampler.init(data, None), []
+    for key in jax.random.split(jax.random.key(0), 6):
+        found, state = sampler.sample(key, state, batch)
+        found = found._replace(where=jnp.ones_like(found.where))
+        logits = jax.random.normal(key, found.where.shape)
+        found, state, _ = sampler.refine(key, state, batch, found, logits[:, :1], logits)
+        counts.append(np.asarray(found.where).sum(1).tolist())
+    assert counts == [[round(48 * share)] * SIZE for share in (1.0, 0.8125, 0.625, 0.4375, 0.25, 0.25)]
+
+
+def test_a_comb_draws_nothing_twice_and_what_is_likely_always():
+    weights = jnp.array([1000.0, 500.0] + [1.0, 2.0, 3.0] * 20)
+    comb = proposals.comb(weights, 12)
+    expected = np.exp(comb.log_q)
+    np.testing.assert_allclose(expected.sum(), 12, rtol=1e-5)
+    np.testing.assert_allclose(expected[:2], 1.0, rtol=1e-2)
+    np.testing.assert_allclose(expected[2:], 10 * np.asarray(weights[2:]) / 120, rtol=1e-2)
+    drawn = np.asarray(jax.vmap(lambda key: proposals.lay(key, comb, 12))(jax.random.split(jax.random.key(0), 4000)))
+    count = np.stack([np.bincount(row, minlength=62) for row in drawn])
+    assert count[:, 2:].max() == 1
+    error = np.maximum(count.std(0), 1e-9) / np.sqrt(len(drawn))
+    assert np.all(np.abs(count.mean(0) - expected) <= 5 * error + 1e-2 * (expected > 0.9))
+
+
+def test_a_comb_keeps_rare_items_of_a_large_corpus():
+    comb = jax.jit(lambda weights: proposals.comb(weights, 1000))(jnp.full(1_000_000, 500.0).at[0].set(0.5))
+    np.testing.assert_allclose(comb.log_q[0], np.log(1000 * 0.5 / (500.0 * 999_999.001)), rtol=0.01)
+    far = np.abs(np.asarray(comb.log_q[1:]) - np.log(1e-3)) > 1e-3
+    assert far.sum() <= 1  # one item takes what is left over, and its log_q says so
+    assert int(comb.bounds[-1]) == int(comb.gap) * 1000
+
+
+def test_the_proposal_follows_the_model(data):
+    """With rate 1 and every item drawn, what is learned is the mean squared probability, by definition."""
+    size = data.frequency.shape[0]
+    logits = jnp.linspace(0.0, 6.0, size)
+    changes = {"negatives": size, "floor": 1.0, "rate": 1.0, "refresh": 1}
+    batch, pool, _, state, metrics = refined("adaptive", jax.random.key(0), data, logits, **changes)
+    np.testing.assert_array_equal(pool.ids, np.arange(size))
+    p = np.asarray(jax.nn.softmax(logits))
+    shown = np.where(np.asarray(batch.positive) == np.arange(size), 0.0, p)  # a row's positive is no candidate of it
+    np.testing.assert_allclose(state.square, np.mean(shown**2, 0), rtol=1e-3)
+    r = np.where(shown > 0, np.exp(logits), 0.0)
+    np.testing.assert_allclose(metrics["effective_sample_size"], np.mean(r.sum(1) ** 2 / (r**2).sum(1)), rtol=1e-3)
+
+
+def test_a_setting_that_a_sampler_does_not_read_is_refused():
+    with pytest.raises(InputError, match=r"sampler.hard_share is 0.5, which sampler.name='uniform' does not read"):
+        make("uniform", hard_share=0.5)

@@ -1,0 +1,144 @@
+"""Samplers that look at the model: a pool of candidates is scored once, and `refine` decides who of them counts."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from recjax import configs, importance
+from recjax.samplers import proposals, static
+from recjax.types import Batch, Candidates, Data, Params, Sampler
+
+HALVINGS = 24  # of the interval of a row's logits, in the search for the one that the hardest have
+
+
+def hard(settings: configs.Sampler) -> Sampler:
+    """The hardest of a uniform pool of `negatives`: for each row the `hard_share` with the highest logits.
+
+    The share falls from 1 to `hard_share` over the first `hard_steps` steps, on a straight line. Each one keeps the
+    weight that it has in the pool: the sum over negatives lacks the easy ones, a bias by design.
+    """
+    proposals.only(settings, "hard_share", "hard_steps")
+    pool = static.uniform(configs.Sampler(negatives=settings.negatives))
+
+    def init(data: Data, params: Params | None):
+        return pool.init(data, params), jnp.zeros((), jnp.int32)
+
+    def sample(key, state, batch: Batch):
+        found, inner = pool.sample(key, state[0], batch)
+        return found, (inner, state[1])
+
+    def refine(key, state, batch: Batch, found: Candidates, positive, negative):
+        inner, step = state
+        done = jnp.minimum(step / max(settings.hard_steps, 1), 1.0) if settings.hard_steps else 1.0
+        share = 1.0 + (settings.hard_share - 1.0) * done
+        where = hardest(negative, found.where, jnp.ceil(share * negative.shape[1]))
+        return found._replace(where=where), (inner, step + 1), {}
+
+    return Sampler(init, sample, refine=refine)
+
+
+def score_proportional(settings: configs.Sampler) -> Sampler:
+    """Candidates that follow the model's own softmax: each row resamples a uniform pool of `negatives`.
+
+    Of the pool, candidate j gets m_j of `resampled` places with expectation resampled · softmax_j: a systematic
+    sample. Given the pool its weight N / C · sum(exp) / (resampled exp_j) times m_j is unbiased for any sum over it.
+    Source: sampling-importance-resampling, Rubin 1987; systematic resampling, Kitagawa 1996.
+    """
+    proposals.only(settings, "resampled")
+    pool = static.uniform(configs.Sampler(negatives=settings.negatives))
+
+    def refine(key, state, batch: Batch, found: Candidates, positive, negative):
+        logits = jnp.where(found.where, negative, -jnp.inf)
+        share = jax.nn.softmax(logits, axis=-1, where=found.where)
+        share = jnp.where(found.where, share, 0.0)
+        ends = settings.resampled * jnp.cumsum(share, axis=-1) + jax.random.uniform(key, (share.shape[0], 1))
+        ends = jnp.floor(ends)
+        times = jnp.diff(ends, axis=-1, prepend=0.0) * (share > 0)
+        where = times > 0
+        log_q = jnp.where(where, jnp.log(settings.resampled * share) - jnp.log(jnp.maximum(times, 1.0)), 0.0)
+        return found._replace(log_q=found.log_q + log_q, where=where), state, {}
+
+    return Sampler(pool.init, pool.sample, refine=refine)
+
+
+class Adaptive(NamedTuple):
+    """What the proposal has learned. `square[i]`: the mean over queries of the squared probability of item i."""
+
+    square: Float[Array, " N"]
+    combs: tuple[proposals.Comb, ...]  # of each sample: the first, and those that may have to follow
+    items: Int[Array, ""]  # N
+    step: Int[Array, ""]
+
+
+def adaptive(settings: configs.Sampler) -> Sampler:
+    """Importance sampling by a proposal that follows the model: expected counts ~ root mean squared probability.
+
+    `negatives` candidates, shared by the batch, are a systematic sample: none twice, and what the model often thinks
+    likely every time. After each step the squared probabilities that the batch gave its candidates move the
+    proposal's (by `rate`), which is built anew every `refresh` steps, O(N); `floor` of it is uniform. This proposal
+    minimizes the mean over queries of the relative variance of the partition estimate, among those that all
+    queries share: the variance is about sum_i p_i² / count_i.
+
+    With `enough` above 0 the effective sample size of a batch (its mean over rows) is compared with it, and where it
+    is below, another sample of C, then of 2 C, then the whole corpus is scored, one after another. The whole corpus
+    makes the item tower's tables be trained densely; under `vmap` all are computed in every step.
+    Source: Bengio and Senécal 2003 (effective sample size, more samples, the full sum last), 2008 (a proposal that
+    adapts); the form of the proposal is ours.
+    """
+    proposals.only(settings, "rate", "floor", "refresh", "enough")
+    sizes = (settings.negatives, *((settings.negatives, 2 * settings.negatives) if settings.enough else ()))
+
+    def combs(square: Float[Array, " N"]) -> tuple[proposals.Comb, ...]:
+        root = jnp.sqrt(square)
+        weights = (1.0 - settings.floor) * root / jnp.sum(root) + settings.floor / root.shape[0]
+        return tuple(proposals.comb(weights, size) for size in sizes)
+
+    def init(data: Data, params: Params | None):
+        square = (jnp.asarray(proposals.counts(data)) / len(data.interactions.item)) ** 2
+        square = square.astype(jnp.float32)
+        return Adaptive(square, combs(square), proposals.corpus_size(data, params), jnp.zeros((), jnp.int32))
+
+    def sample(key, state: Adaptive, batch: Batch):
+        found = []
+        for number, (size, comb) in enumerate(zip(sizes, state.combs, strict=True)):
+            ids = proposals.lay(jax.random.fold_in(key, number), comb, size)
+            found.append(proposals.candidates(batch, ids, comb.log_q[ids], comb.log_q[batch.positive]))
+        rest = (*found[1:], static.whole(batch, state.items)) if settings.enough else ()
+        return found[0]._replace(more=rest), state
+
+    def refine(key, state: Adaptive, batch: Batch, found: Candidates, positive, negative):
+        sums = importance.sums(negative, -jnp.atleast_2d(found.log_q), found.where)
+        own = jax.nn.logsumexp(jnp.where(batch.target > 0, positive, -jnp.inf), axis=-1)
+        log_p = jnp.where(found.where, negative, -jnp.inf) - jnp.logaddexp(own, sums.first)[:, None]
+        square = state.square.at[found.ids].multiply(1.0 - settings.rate)
+        square = square.at[found.ids].add(settings.rate * jnp.mean(jnp.exp(2.0 * log_p), axis=0))
+        step = state.step + 1
+        again = jax.lax.cond(step % settings.refresh == 0, lambda: combs(square), lambda: state.combs)
+        metrics = {"effective_sample_size": jnp.mean(importance.effective_size(sums))}
+        return found, Adaptive(square, again, state.items, step), metrics
+
+    return Sampler(init, sample, refine=refine, enough=settings.enough)
+
+
+def hardest(logits: Float[Array, "B C"], where: Bool[Array, "B C"], count: Array) -> Bool[Array, "B C"]:
+    """Of each row the `count` highest logits among `where`, by bisection: `count` may be a tracer, nothing is sorted.
+
+    Logits closer than 2^-24 of their row's range may all be in, or all out.
+
+    >>> logits, where = jnp.array([[3.0, 1.0, 2.0, 9.0]]), jnp.array([[True, True, True, False]])
+    >>> hardest(logits, where, 2).tolist()
+    [[True, False, True, False]]
+    """
+    low = jnp.min(logits, axis=-1, keepdims=True, where=where, initial=jnp.inf)
+    high = jnp.max(logits, axis=-1, keepdims=True, where=where, initial=-jnp.inf)
+
+    def halve(_, bounds):
+        low, high = bounds
+        middle = 0.5 * (low + high)
+        many = jnp.sum(where & (logits >= middle), axis=-1, keepdims=True) >= count
+        return jnp.where(many, middle, low), jnp.where(many, high, middle)
+
+    low, _ = jax.lax.fori_loop(0, HALVINGS, halve, (low, high))
+    return where & (logits >= low)
