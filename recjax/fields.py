@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import inspect
 import math
 import types
 import typing
@@ -12,7 +13,7 @@ from recjax.errors import InputError, unknown
 
 
 def field(default: Any, **rules: Any) -> Any:
-    """A field with rules that `check` enforces: least, above, below, most (numbers) and choices (names).
+    """A field with rules that `check` enforces: least, most, above, below (numbers) and choices (names).
 
     knob = True marks a numeric tunable: it enters the jitted step as an argument and may be a tracer.
     """
@@ -39,7 +40,7 @@ def knobs(config: Any, prefix: str = "") -> dict[str, float]:
 
     >>> from recjax import configs
     >>> sorted(knobs(configs.Config()))[:3]
-    ['objective.temperature', 'objective.unobserved_weight', 'optimizer.learning_rate']
+    ['objective.calibration', 'objective.exponent', 'objective.margin']
     """
     found: dict[str, float] = {}
     for one in dataclasses.fields(config):
@@ -167,12 +168,12 @@ def _obey(name: str, value: Any, rules: Mapping[str, Any]) -> None:
     choices = rules.get("choices")
     if choices and value not in choices:
         raise unknown(name, value, choices)
-    least, above, below, most = (rules.get(one) for one in ("least", "above", "below", "most"))
+    least, most, above, below = (rules.get(one) for one in ("least", "most", "above", "below"))
     # Written so that NaN breaks every rule.
     wanted = [f"at least {least}"] * (least is not None and not value >= least)
+    wanted += [f"at most {most}"] * (most is not None and not value <= most)
     wanted += [f"above {above}"] * (above is not None and not value > above)
     wanted += [f"below {below}"] * (below is not None and not value < below)
-    wanted += [f"at most {most}"] * (most is not None and not value <= most)
     if wanted:
         raise InputError(f"config field {name!r} is {value!r}; wanted a value {wanted[0]}: type --config.{name}=VALUE")
 
@@ -194,6 +195,22 @@ def members(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
         and not name.startswith("_")
         and f"{value.__module__}.".startswith(f"{module.__name__}.")
     }
+
+
+def tunables(function: Callable[..., Any]) -> dict[str, Any]:
+    """The keyword-only parameters that have a default, with it: what a config may set.
+
+    >>> tunables(refuse_unread), tunables(lambda logits, *, where, margin=1.0: logits)
+    ({}, {'margin': 1.0})
+
+    Raises:
+        InputError: Python does not know the parameters.
+    """
+    try:
+        found = inspect.signature(function).parameters.values()
+    except ValueError as error:
+        raise InputError(f"{function!r} does not tell its parameters ({error}); wanted a function") from error
+    return {one.name: one.default for one in found if one.kind is one.KEYWORD_ONLY and one.default is not one.empty}
 
 
 def resolve(kind: str, name: str, found: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Losses. One signature: (positive [B P], negative [B C], *, target, where, weight) -> [B].
+"""Losses. One signature: (positive [B P], negative [B C], *, target, where, weight, and tunables) -> [B].
 
 Logits in, one number a query out. `target` [B P] is the distribution over the positives (padding has 0), `where`
 [B C] says which negatives count for a row, and `weight` how much: the importance weight 1 / expected count of a
@@ -6,10 +6,13 @@ sampled negative, times the weight of unobserved pairs. Every sum over negatives
 its expectation. For the softmax a weight is the log-q correction: weight exp(logit) = exp(logit - log_q).
 What is masked may hold anything, an infinite weight too. A row with neither positives nor negatives gives 0 and finite
 gradients.
+
+What else a loss names, with a default, is a tunable: it gets the setting objective.NAME, which may be a tracer.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 Logits = Float[Array, "B P"]
@@ -17,6 +20,7 @@ Negatives = Float[Array, "B C"]
 Where = Bool[Array, "#B #C"]
 Weight = Float[Array, "#B #C"]
 PerQuery = Float[Array, " B"]
+Tunable = float | Array
 
 
 def softmax(positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight) -> PerQuery:
@@ -32,8 +36,7 @@ def softmax(positive: Logits, negative: Negatives, *, target: Logits, where: Whe
     >>> print(f"{loss[0]:.4f} = {jnp.log(1 + jnp.exp(-1.0) + jnp.exp(-2.0)):.4f}")
     0.4076 = 0.4076
     """
-    log_weight = jnp.log(jnp.where(weight > 0, weight, 1.0))
-    partition = _log_partition(positive, negative + log_weight, target > 0, where & (weight > 0))
+    partition = _log_partition(positive, negative + _log(weight), target > 0, where & (weight > 0))
     return jnp.sum(target, axis=-1) * partition - _expect(target, positive)
 
 
@@ -61,12 +64,102 @@ def bpr(positive: Logits, negative: Negatives, *, target: Logits, where: Where, 
     return _pairs(jax.nn.softplus, positive, negative, target, where, weight)
 
 
-def hinge(positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight) -> PerQuery:
-    """Loss = sum_p target_p sum_c weight_c max(0, 1 + logit_c - logit_p): a margin of 1, in units of the temperature.
+def hinge(
+    positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight, margin: Tunable = 1.0
+) -> PerQuery:
+    """Loss = sum_p target_p sum_c weight_c max(0, margin + logit_c - logit_p); a margin in units of the temperature.
 
     Source: Weston et al. 2011 (WSABIE), without its rank weights.
     """
-    return _pairs(lambda difference: jax.nn.relu(1.0 + difference), positive, negative, target, where, weight)
+    return _pairs(lambda difference: jax.nn.relu(margin + difference), positive, negative, target, where, weight)
+
+
+def warp(
+    positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight, margin: Tunable = 1.0
+) -> PerQuery:
+    """Loss = sum_p target_p (1 + 1/2 + ... + 1/rank_p) mean_c max(0, margin + logit_c - logit_p).
+
+    The mean is over the negatives that violate, logit_c > logit_p - margin, by weight. Their total weight estimates
+    rank_p, how many items of the corpus violate; it has no gradient, and the digamma function continues the harmonic
+    sum between whole ranks. WSABIE instead draws negatives one by one until one violates, takes (N - 1) / draws for the
+    rank and steps for that one; over the whole corpus ours is the mean of such steps at the true rank.
+    Source: Weston et al. 2011 (WSABIE).
+
+    >>> one = jnp.ones((1, 1))
+    >>> negative = jnp.array([[1.0, 0.5, -9.0]])
+    >>> print(warp(one, negative, target=one, where=one > 0, weight=one)[0], (1 + 1 / 2) * (1 + 0.5) / 2)
+    1.125 1.125
+    """
+    rank = _pairs_of(lambda difference: margin + difference > 0, positive, negative, target, where, weight)
+    cost = _pairs_of(lambda difference: jax.nn.relu(margin + difference), positive, negative, target, where, weight)
+    rank = jax.lax.stop_gradient(rank)
+    harmonic = jax.scipy.special.digamma(rank + 1) + np.euler_gamma
+    return _expect(target, harmonic * cost / jnp.where(rank > 0, rank, 1.0))
+
+
+def ccl(
+    positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight, threshold: Tunable = 0.0
+) -> PerQuery:
+    """Loss = sum(target max(0, 1 - logit)) + sum(weight max(0, logit - threshold)): the cosine contrastive loss.
+
+    Meant for score = "cosine". Its authors call the threshold the margin m, and take w times the mean over negatives:
+    that is unobserved_weight = w / N, with N items. Source: Mao et al. 2021 (SimpleX).
+    """
+    return _expect(target, jax.nn.relu(1.0 - positive)) + _total(jax.nn.relu(negative - threshold), where, weight)
+
+
+def gbce(
+    positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight, calibration: Tunable = 0.75
+) -> PerQuery:
+    """Loss = beta sum(target softplus(-logit)) + alpha sum(weight softplus(logit)), beta = 1 - calibration (1 - alpha).
+
+    alpha = 1 / (mean weight of the row's negatives) is the rate of sampling: for k uniform draws from N items a weight
+    is N / k, so alpha = k / N (in the paper k / (N - 1)), and each negative counts once. The fewer, the less the
+    positive weighs: beta is the paper's alpha (t (1 - 1 / alpha) + 1 / alpha). calibration = 0 is binary cross entropy
+    on the sample, 1 is `logistic` times alpha: calibrated as on all items. Over the whole corpus both are `logistic`.
+    All that an unobserved weight does is to divide alpha by it. Source: Petrov and Macdonald 2023 (gSASRec).
+    """
+    counts = jnp.broadcast_to(where & (weight > 0), negative.shape)
+    total = jnp.sum(jnp.where(counts, weight, 0.0), axis=-1)
+    alpha = jnp.where(total > 0, jnp.sum(counts, axis=-1) / jnp.where(total > 0, total, 1.0), 1.0)
+    beta = 1.0 - calibration * (1.0 - alpha)
+    observed = _expect(target, jax.nn.softplus(-positive))
+    return beta * observed + alpha * _total(jax.nn.softplus(negative), where, weight)
+
+
+def nce(positive: Logits, negative: Negatives, *, target: Logits, where: Where, weight: Weight) -> PerQuery:
+    """Loss = sum(target softplus(-logit)) + sum(softplus(logit + log weight)): logistic on log-q-corrected logits.
+
+    A negative counts once, whatever its weight. With objective.correction = "all" the positive's logit too loses its
+    log_q: noise contrastive estimation, whose best logits are log p(item | query) if no accidental hit is masked.
+    Source: Gutmann and Hyvärinen 2010; Mnih and Teh 2012.
+    """
+    counts = jnp.broadcast_to(where & (weight > 0), negative.shape)
+    corrected = jnp.where(counts, negative + _log(weight), 0.0)
+    return _expect(target, jax.nn.softplus(-positive)) + _total(jax.nn.softplus(corrected), counts, jnp.ones((1, 1)))
+
+
+def bsl(
+    positive: Logits,
+    negative: Negatives,
+    *,
+    target: Logits,
+    where: Where,
+    weight: Weight,
+    ratio: Tunable = 1.0,
+    exponent: Tunable = 1.0,
+) -> PerQuery:
+    """Loss = exponent ratio log(sum(weight exp(logit / ratio))) - log(sum(target exp(logit))): the bilateral softmax.
+
+    No positive is in the denominator, and several are averaged inside the logarithm. The paper's temperatures are
+    t1 = objective.temperature and t2 = ratio t1. The authors' program divides all scores by t1; the t2 of its
+    settings is our exponent. A row without negatives gives 0.
+    Source: Wu et al. 2024 (BSL), and github.com/junkangwu/BSL, utils/losses.py.
+    """
+    counts = jnp.broadcast_to(where & (weight > 0), negative.shape)
+    above = _log_sum(positive + _log(target), target > 0)
+    below = exponent * ratio * _log_sum(negative / ratio + _log(weight), counts)
+    return jnp.where(jnp.any(target > 0, axis=-1) & jnp.any(counts, axis=-1), below - above, 0.0)
 
 
 @jax.custom_vjp
@@ -96,6 +189,15 @@ def _log_partition_backward(kept, cotangent):
 _log_partition.defvjp(_log_partition_forward, _log_partition_backward)
 
 
+def _log_sum(logits: Negatives, where: Where) -> PerQuery:
+    none = jnp.zeros((logits.shape[0], 0))
+    return _log_partition(none, logits, none > 0, where)
+
+
+def _log(weight):
+    return jnp.log(jnp.where(weight > 0, weight, 1.0))
+
+
 def _expect(target: Logits, value: Logits) -> PerQuery:
     return jnp.sum(target * jnp.where(target > 0, value, 0.0), axis=-1)
 
@@ -105,6 +207,11 @@ def _total(value: Negatives, where: Where, weight: Weight) -> PerQuery:
 
 
 def _pairs(function, positive, negative, target, where, weight):
+    return _expect(target, _pairs_of(function, positive, negative, target, where, weight))
+
+
+def _pairs_of(function, positive, negative, target, where, weight) -> Logits:
+    """sum_c weight_c function(logit_c - logit_p) of each positive."""
     difference = negative[:, None, :] - positive[:, :, None]
     value = jnp.where((target > 0)[:, :, None] & where[:, None, :], function(difference), 0.0)
-    return jnp.einsum("bp,bc,bpc->b", target, jnp.broadcast_to(jnp.where(where, weight, 0.0), negative.shape), value)
+    return jnp.einsum("bc,bpc->bp", jnp.broadcast_to(jnp.where(where, weight, 0.0), negative.shape), value)

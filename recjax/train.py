@@ -4,6 +4,7 @@ A step is a pure function of (knobs, key, state, data). The objective and the op
 from the static config and the knobs, so knobs may be tracers: a sweep is a vmap over knobs and keys.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ from recjax import (
 from recjax.errors import InputError
 from recjax.types import Data, Dataset, Key, Knobs, Model, Params, Penalty, Sampler, State, Step
 
+_COMPARING = ("softmax", "bpr", "hinge", "warp", "bsl")  # positives with negatives: without negatives they are 0
+
 
 class Parts(NamedTuple):
     """What a config names, resolved: all that is static of a run."""
@@ -36,6 +39,7 @@ class Parts(NamedTuple):
     model: Model
     sampler: Sampler
     loss: Callable[..., Array]
+    tunables: tuple[str, ...]  # settings of the objective that the loss names
     score: Callable[[Array, Array], Array]
     penalties: dict[str, Callable[..., Penalty]]
     optimizer: Callable[..., optax.GradientTransformation]
@@ -51,17 +55,17 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
     sampler = fields.resolve("sampler", config.sampler.name, fields.members(samplers))(config.sampler)
     if not isinstance(sampler, Sampler):
         raise InputError(f"sampler.name={config.sampler.name!r} gave {sampler!r}; wanted a recjax.types.Sampler")
-    if config.sampler.name == "none" and config.objective.loss in ("softmax", "bpr", "hinge"):
+    if config.sampler.name == "none" and config.objective.loss in _COMPARING:
         raise InputError(
             f"objective.loss={config.objective.loss!r} compares positives with negatives and sampler.name='none' has "
             "none, so nothing would be learned; type --config.objective.loss=squared or --config.sampler.name=uniform"
         )
     if config.sampler.name == "in_batch" and config.train.batch == 1:
         raise InputError("sampler.name='in_batch' finds no negatives in train.batch=1; type --config.train.batch=512")
-    if config.objective.correction == "all" and config.objective.loss != "softmax":
+    if config.objective.correction == "all" and config.objective.loss not in ("softmax", "nce"):
         raise InputError(
-            f"objective.correction='all' shifts the positive's logit, which only the softmax allows; objective.loss is "
-            f"{config.objective.loss!r}: type --config.objective.correction=negatives"
+            f"objective.correction='all' shifts the positive's logit, which only softmax and nce allow; objective.loss "
+            f"is {config.objective.loss!r}: type --config.objective.correction=negatives"
         )
     for name in ("gravity", "corpus_gravity", "batch_gravity"):
         if getattr(config.penalties, name) and config.objective.score != "dot":
@@ -81,15 +85,30 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
     if not isinstance(model, Model):
         raise InputError(f"model.name={config.model.name!r} gave {model!r}; wanted a recjax.types.Model")
     optimizer = fields.resolve("optimizer", config.optimizer.name, optimizers.members())
+    loss = fields.resolve("loss", config.objective.loss, fields.members(losses))
     return Parts(
         model,
         known.masked(sampler) if config.sampler.mask_known else sampler,
-        fields.resolve("loss", config.objective.loss, fields.members(losses)),
+        loss,
+        _tunables(config.objective, loss),
         fields.resolve("score", config.objective.score, fields.members(scores)),
         {name: getattr(penalties, name) for name, weight in vars(config.penalties).items() if weight},
         optimizer,
         _by_rows(config, model, optimizer),
     )
+
+
+def _tunables(settings: configs.Objective, loss: Callable[..., Array]) -> tuple[str, ...]:
+    """The settings that a loss names. A loss of one's own may name those of ours.
+
+    Raises:
+        InputError: a setting that only other losses read is not its default.
+    """
+    known = {name for one in fields.members(losses).values() for name in fields.tunables(one)}
+    named = known & set(fields.tunables(loss))
+    unread = sorted(known - named) + ["unobserved_weight"] * (loss is losses.bsl)  # there it adds a constant
+    fields.refuse_unread(settings, configs.Objective(), unread, f"objective.loss={settings.loss!r}", "objective.")
+    return tuple(sorted(named))
 
 
 def _by_rows(config: configs.Config, model: Model, optimizer: Callable[..., optax.GradientTransformation]) -> bool:
@@ -152,10 +171,12 @@ def step(config: configs.Config, parts: Parts) -> Step:
         batch = batches.draw(
             batch_key, data, config.train.batch, positives=config.objective.positives, length=config.model.history
         )
+        # Without tunables the loss stays itself: the objective knows the softmax by identity.
+        tuned = {name: knobs[f"objective.{name}"] for name in parts.tunables}
         objective = objectives.objective(
             parts.model,
             parts.sampler,
-            parts.loss,
+            functools.partial(parts.loss, **tuned) if tuned else parts.loss,
             score=parts.score,
             temperature=knobs["objective.temperature"],
             correction=config.objective.correction,

@@ -1,12 +1,16 @@
 """Every loss goes through every property."""
 
+import itertools
+
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from recjax import fields, losses
+from recjax import configs, fields, losses, train
+from recjax.errors import InputError
 
 FAMILY = fields.members(losses)
 BATCH, POSITIVES, CANDIDATES = 3, 2, 5
@@ -24,10 +28,9 @@ def example(seed=0):
     }
 
 
-def call(loss, given):
-    return loss(
-        given["positive"], given["negative"], target=given["target"], where=given["where"], weight=given["weight"]
-    )
+def call(loss, given, **tunables):
+    rest = {name: given[name] for name in ("target", "where", "weight")}
+    return loss(given["positive"], given["negative"], **rest, **tunables)
 
 
 def softplus(x):
@@ -41,6 +44,12 @@ GOLDEN = {
     "squared": (2 - 1) ** 2 + 3 * 1**2 + 0,
     "bpr": 3 * softplus(1 - 2) + softplus(0 - 2),
     "hinge": 3 * (1 + 1 - 2) + 0,
+    "warp": 0,
+    "ccl": 0 + 3 * 1 + 0,
+    # Four counted as two: a rate of 1/2.
+    "gbce": (1 - 0.75 * (1 - 1 / 2)) * softplus(-2) + (3 * softplus(1) + softplus(0)) / 2,
+    "nce": softplus(-2) + softplus(1 + np.log(3)) + softplus(0),
+    "bsl": np.log(3 * np.exp(1) + np.exp(0)) - 2,
 }
 
 
@@ -60,15 +69,47 @@ def test_golden_value(name):
     np.testing.assert_allclose(found, [GOLDEN[name]], rtol=1e-6)
 
 
-def test_the_hinge_counts_negatives_inside_the_margin():
-    found = losses.hinge(
-        jnp.array([[0.5]]),
-        jnp.array([[0.25]]),
-        target=jnp.ones((1, 1)),
-        where=jnp.ones((1, 1), bool),
-        weight=jnp.ones((1, 1)),
-    )
-    np.testing.assert_allclose(found, [1 + 0.25 - 0.5], rtol=1e-6)
+SIX = 3 * softplus(0.25) + softplus(-2) + 2 * softplus(1)
+# Positives: logits 0.5 and 2, probabilities 1/4 and 3/4. Negatives: logits 0.25, -2 and 1, weights 3, 1 and 2.
+TUNED = [
+    ("hinge", {"margin": 1.0}, (3 * (1 + 0.25 - 0.5) + 2 * (1 + 1 - 0.5)) / 4 + 0),
+    ("hinge", {"margin": 0.5}, (3 * (0.5 + 0.25 - 0.5) + 2 * (0.5 + 1 - 0.5)) / 4),
+    # Five violate by weight: the harmonic sum is 137 / 60.
+    ("warp", {"margin": 1.0}, 137 / 60 * (3 * (1 + 0.25 - 0.5) + 2 * (1 + 1 - 0.5)) / 5 / 4),
+    ("warp", {"margin": 0.0}, (1 + 1 / 2) * (1 - 0.5) / 4),
+    ("ccl", {"threshold": 0.25}, (1 - 0.5) / 4 + 2 * (1 - 0.25)),
+    ("gbce", {"calibration": 0.0}, (softplus(-0.5) + 3 * softplus(-2)) / 4 + SIX / 2),
+    ("gbce", {"calibration": 1.0}, (softplus(-0.5) + 3 * softplus(-2)) / 4 / 2 + SIX / 2),
+    (
+        "bsl",
+        {"ratio": 2.0},
+        2 * np.log(3 * np.exp(0.125) + np.exp(-1) + 2 * np.exp(0.5)) - np.log(np.exp(0.5) / 4 + 3 * np.exp(2) / 4),
+    ),
+    (
+        "bsl",
+        {"exponent": 1.5},
+        1.5 * np.log(3 * np.exp(0.25) + np.exp(-2) + 2 * np.exp(1)) - np.log(np.exp(0.5) / 4 + 3 * np.exp(2) / 4),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "tunables", "wanted"), TUNED)
+def test_golden_value_with_tunables(name, tunables, wanted):
+    given = {
+        "positive": jnp.array([[0.5, 2.0]]),
+        "negative": jnp.array([[0.25, -2.0, 1.0]]),
+        "target": jnp.array([[0.25, 0.75]]),
+        "where": jnp.ones((1, 3), bool),
+        "weight": jnp.array([[3.0, 1.0, 2.0]]),
+    }
+    np.testing.assert_allclose(call(FAMILY[name], given, **tunables), [wanted], rtol=1e-6)
+
+
+def test_every_tunable_has_a_golden_value_and_the_configs_default():
+    settings = fields.flatten(configs.Objective())
+    named = {(name, one): default for name in FAMILY for one, default in fields.tunables(FAMILY[name]).items()}
+    assert named == {key: settings[key[1]] for key in named}
+    assert set(named) == {(name, one) for name, tunables, _ in TUNED for one in tunables}
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -95,8 +136,9 @@ def test_a_positive_of_probability_0_is_padding(name):
     np.testing.assert_array_equal(call(FAMILY[name], given), call(FAMILY[name], changed))
 
 
-@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("name", sorted(set(FAMILY) - {"gbce", "nce"}))
 def test_weight_2_is_the_candidate_twice(name):
+    """Not where a negative counts once: there a weight says how it was sampled."""
     given = example()
     twice = {key: jnp.repeat(given[key], 2, axis=1) for key in ("negative", "where", "weight")}
     doubled = given | {"weight": 2 * given["weight"]}
@@ -158,7 +200,7 @@ def test_jit_equals_eager_and_vmap_equals_the_loop(name):
     np.testing.assert_allclose(mapped, looped, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["softmax", "bpr", "hinge"])
+@pytest.mark.parametrize("name", ["softmax", "bpr", "hinge", "warp", "bsl"])
 def test_a_shift_of_a_querys_logits_changes_nothing(name):
     given = example()
     moved = given | {key: given[key] + 7.0 for key in ("positive", "negative")}
@@ -232,3 +274,162 @@ def test_softmax_is_finite_at_large_logits(size):
     gradient = jax.grad(lambda one: call(losses.softmax, moved | {"negative": one}).sum())(moved["negative"])
     assert np.all(np.isfinite(call(losses.softmax, moved)))
     assert np.all(np.isfinite(gradient))
+
+
+ADDITIVE = ("logistic", "squared", "bpr", "hinge", "ccl")
+LOGITS, PROPOSAL, SAMPLE = np.array([0.3, -0.4, 0.8, 1.1]), np.array([0.1, 0.2, 0.3, 0.4]), 2
+
+
+def every_sample(proposal):
+    """Each possible sample of two negatives, as a row of one batch, with its probability."""
+    drawn = np.array(list(itertools.product(range(len(LOGITS)), repeat=SAMPLE)))
+    return np.prod(proposal[drawn], axis=1), {
+        "positive": jnp.full((len(drawn), 1), 0.5),
+        "negative": jnp.asarray(LOGITS[drawn], jnp.float32),
+        "target": jnp.ones((len(drawn), 1)),
+        "where": jnp.ones(drawn.shape, bool),
+        "weight": jnp.asarray(1 / (SAMPLE * proposal[drawn]), jnp.float32),
+    }
+
+
+def the_corpus():
+    whole = {"positive": jnp.full((1, 1), 0.5), "negative": jnp.asarray(LOGITS[None], jnp.float32)}
+    return whole | {"target": jnp.ones((1, 1)), "where": jnp.ones((1, 4), bool), "weight": jnp.ones((1, 1))}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_what_is_additive_has_the_loss_over_the_corpus_as_its_expectation(name):
+    """Exactly, by going through all samples; and what is not additive is off by more than rounding."""
+    probability, given = every_sample(PROPOSAL)
+    expected, exact = probability @ np.asarray(call(FAMILY[name], given)), call(FAMILY[name], the_corpus())[0]
+    assert (abs(expected - exact) < 1e-5 * exact) == (name in ADDITIVE)
+    assert name in ADDITIVE or abs(expected - exact) > 0.01
+
+
+@pytest.mark.parametrize("name", ["softmax", "bsl"])
+def test_the_partition_inside_the_logarithm_is_unbiased(name):
+    probability, given = every_sample(PROPOSAL)
+    own = np.exp(0.5) * (name == "softmax")
+    partitions = np.exp(np.asarray(call(FAMILY[name], given)) + 0.5) - own
+    np.testing.assert_allclose(probability @ partitions, np.exp(LOGITS).sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["softmax", "bsl", "nce"])
+def test_what_is_concave_in_the_weights_is_on_average_too_small(name):
+    probability, given = every_sample(PROPOSAL)
+    assert probability @ np.asarray(call(FAMILY[name], given)) < call(FAMILY[name], the_corpus())[0]
+
+
+@pytest.mark.parametrize("calibration", [0.0, 0.75, 1.0])
+def test_gbce_under_uniform_draws_is_in_expectation_what_it_says(calibration):
+    probability, given = every_sample(np.full(4, 1 / 4))
+    rate = SAMPLE / len(LOGITS)
+    wanted = (1 - calibration * (1 - rate)) * softplus(-0.5) + rate * softplus(LOGITS).sum()
+    found = probability @ np.asarray(call(losses.gbce, given, calibration=calibration))
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_gbce_over_the_corpus_is_logistic():
+    np.testing.assert_allclose(call(losses.gbce, the_corpus()), call(losses.logistic, the_corpus()), rtol=1e-6)
+
+
+def test_gbces_rate_is_that_of_the_negatives_that_count():
+    """A masked accidental hit does not change alpha."""
+    where = jnp.array([[True, False, True, True, False]] * BATCH)
+    given = example() | {"weight": jnp.full((1, 1), 4.0), "where": where}
+    sums = [np.sum(softplus(np.asarray(row))[[0, 2, 3]]) for row in given["negative"]]
+    own = np.sum(np.asarray(given["target"]) * softplus(-np.asarray(given["positive"])), axis=1)
+    found = call(losses.gbce, given, calibration=1.0)
+    np.testing.assert_allclose(found, own / 4 + sums, rtol=1e-6)
+
+
+def test_nce_with_both_sides_corrected_has_log_p_as_its_best_logits():
+    """Its gradient over all positives (by p) and all negatives (by the proposal) is 0 at log p, to rounding: 1e-6."""
+    p = np.array([0.5, 0.3, 0.15, 0.05])
+    positive, negative = (jnp.asarray(one) for one in zip(*itertools.product(range(4), repeat=2), strict=True))
+    probability = jnp.asarray(p[positive] * PROPOSAL[negative], jnp.float32)
+    log_q = jnp.log(jnp.asarray(PROPOSAL, jnp.float32))  # one draw
+
+    def expected(logits):
+        one = jnp.ones((16, 1))
+        weight = jnp.exp(-log_q[negative])[:, None]
+        corrected = (logits - log_q)[positive][:, None]
+        loss = losses.nce(corrected, logits[negative][:, None], target=one, where=one > 0, weight=weight)
+        return probability @ loss
+
+    slope = jax.jit(jax.grad(expected))
+    np.testing.assert_allclose(slope(jnp.log(jnp.asarray(p, jnp.float32))), 0.0, atol=1e-6)
+    assert np.abs(slope(jnp.zeros(4))).max() > 0.01
+
+
+def test_warp_steps_as_wsabie_does_on_average():
+    """Over the corpus: WSABIE steps for one of the violating items, all as likely, times the rank's harmonic sum."""
+    given = the_corpus()
+    cost = 1.0 + LOGITS - 0.5
+    violating = cost > 0
+    step = np.where(violating, sum(1 / n for n in range(1, violating.sum() + 1)) / violating.sum(), 0.0)
+    gradient = jax.grad(lambda negative: call(losses.warp, given | {"negative": negative})[0])(given["negative"])
+    np.testing.assert_allclose(gradient[0], step, rtol=1e-6)
+
+
+def test_bsl_averages_positives_inside_the_logarithm():
+    """With one positive this is a softmax without the positive in its denominator."""
+    given = example() | {"target": jnp.array([[1.0, 0.0]] * BATCH), "where": jnp.ones((BATCH, CANDIDATES), bool)}
+    partition = jax.nn.logsumexp(given["negative"], b=given["weight"], axis=1)
+    np.testing.assert_allclose(call(losses.bsl, given), partition - given["positive"][:, 0], rtol=1e-5)
+    alike = given | {"positive": jnp.ones((BATCH, 2)), "target": jnp.array([[0.25, 0.75]] * BATCH)}
+    np.testing.assert_allclose(call(losses.bsl, alike), partition - 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _, _ in TUNED} | {"nce"}))
+def test_a_loss_trains_and_each_of_its_knobs_reaches_the_program(build, knobs, name, config, split):
+    own = {"model__name": "mf", "model__scale": "1.0", "sampler__name": "uniform", "objective__loss": name}
+    correction = {"objective__correction": "all"} if name == "nce" else {}
+    config, advance, state, data = build(config, split, **own, **correction)
+    run, base = jax.jit(advance), knobs(config)
+    after, metrics = run(base, jax.random.key(0), state, data)
+    chex.assert_tree_all_finite((after.params, metrics))
+    read = [f"objective.{one}" for one in fields.tunables(FAMILY[name])]
+    for knob in [*read, "objective.temperature", *["objective.unobserved_weight"] * (name != "bsl")]:
+        changed = run(base | {knob: base[knob] * 0.5 + 0.1}, jax.random.key(0), state, data)[0]
+        assert not np.array_equal(changed.params.tables["item"], after.params.tables["item"]), knob
+
+
+def test_a_softmax_stays_itself_so_that_large_corpora_take_the_short_way(config, split):
+    found = train.parts(config, split.train)
+    assert (found.loss, found.tunables) == (losses.softmax, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"objective.margin": "2.0"},
+            "objective.margin is 2.0, which objective.loss='softmax' does not read; leave it out, or type "
+            "--config.objective.margin=1.0",
+        ),
+        ({"objective.loss": "hinge", "objective.ratio": "2"}, "objective.ratio is 2.0, which objective.loss='hinge'"),
+        ({"objective.loss": "warp", "sampler.name": "none"}, "so nothing would be learned"),
+        ({"objective.loss": "bsl", "sampler.name": "none"}, "so nothing would be learned"),
+        ({"objective.loss": "bsl", "objective.correction": "all"}, "which only softmax and nce allow"),
+        ({"objective.loss": "bsl", "objective.unobserved_weight": "2"}, "objective.unobserved_weight is 2.0, which"),
+        ({"objective.loss": "builtins:max"}, "does not tell its parameters"),
+    ],
+)
+def test_what_a_loss_does_not_read_is_refused(changes, message, config, split):
+    with pytest.raises(InputError, match=message):
+        train.parts(fields.override(config, changes), split.train)
+
+
+def test_calibration_is_at_most_1():
+    with pytest.raises(InputError, match=r"is 1\.5; wanted a value at most 1\.0"):
+        fields.check(configs.Objective(calibration=1.5), "objective.")
+
+
+def test_a_users_own_loss_names_our_tunables_or_keeps_its_own(config, split, tmp_path, monkeypatch):
+    (tmp_path / "losses_of_mine.py").write_text(
+        "def far(positive, negative, *, target, where, weight, margin=9.0, steepness=3.0):\n    return margin\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    given = fields.override(config, {"objective.loss": "losses_of_mine:far", "objective.margin": "2.0"})
+    assert train.parts(given, split.train).tunables == ("margin",)
