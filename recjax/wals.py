@@ -72,7 +72,8 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
         given = f"a weight of {np.min(weight)}" if len(row) else "no interactions"
         raise InputError(f"WALS got {given}; wanted interactions, each with a weight above 0: leave the others out")
     # On a CPU conjugate gradients read a batch's rows again and again from its caches; the direct solvers read them
-    # once and then work on D x D systems, of which 16 fit the caches.
+    # once and then work on D x D systems, of which 16 fit the caches. Rows of small tables are in a cache already, and
+    # larger batches have fewer overheads.
     cpu = jax.default_backend() == "cpu"
     cells = (2**12 if sum(sides) > 2**14 else 2**13) if cpu else 2**18
     systems = 16 if cpu else 256
@@ -80,7 +81,7 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
     def batch(length: int) -> int:
         return cells // length if settings.solver == "cg" else systems
 
-    # A shape takes half a second to compile: forty iterations over that many cells.
+    # `worth`: a further shape, which takes about half a second to compile, must save that many cells of padding.
     return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**17)
 
 

@@ -165,9 +165,9 @@ def test_bfloat16_tables_stay_so_and_follow_float32(trained, update):
 
 
 def test_rounding_at_random_keeps_the_mean():
-    """10,000 updates of 2^-12 to 1, each below bfloat16's half step 2^-9: 1 + 10,000 / 4,096, standard error 1 %.
+    """10,000 updates of 2^-12 to 1, each below bfloat16's half step 2^-9: 1 + 10,000 / 4,096.
 
-    A step is 2^-7 with probability 2^-5; 64 rows average it. The bound is 5 standard errors.
+    1,024 entries average it, so that the standard error is .16 % of the value; the bound is six of them.
     """
 
     def one(values, key):
