@@ -146,6 +146,8 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds
         if one is start.retriever:
             _draw(folder / "plots", prepared, fitted, ranking, sampled)
+    if fitted.best is not None:
+        found[config.model.name][f"validation_{fitted.select}"] = fitted.best
     rate = fitted.steps / clock["train_s"]
     timing = {**clock, "steps_per_s": rate, "examples_per_s": rate * start.examples}
     timing = {name: round(value, 3) for name, value in timing.items()}

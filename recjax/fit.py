@@ -40,6 +40,7 @@ class Fit(NamedTuple):
 
     params: Params  # of the best step
     best_step: int
+    best: float | None  # the metric that chose, at that step; None without validation
     steps: int  # done
     select: str  # the metric that chose
     lines: list[dict[str, Any]]  # of metrics.jsonl
@@ -127,7 +128,7 @@ def fit(
             echo(f"step {last:,}: loss {means['loss']:.6g}, validation {select} {reports.number(found[select])}")
             if stale == settings.patience:
                 break
-    return Fit(params, best_step, last, select, lines)
+    return Fit(params, best_step, best if judge else None, last, select, lines)
 
 
 def judging(

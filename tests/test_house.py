@@ -34,7 +34,7 @@ FLOORS = [
     {"retrieval", "partition"},
     {"datasets", "models", "objectives", "optimizers"},
     {"splits", "train", "evaluate", "wals"},
-    {"methods", "pairs"},
+    {"methods", "pairs", "bias"},
     {"fit"},
     {"experiment"},
     {"study"},
