@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [
     {"errors"},
     {"types", "fields"},
-    {"configs", "linalg", "importance", "tables", "runs", "interactions", "ragged", "reports", "plots"},
+    {"configs", "linalg", "importance", "frequency", "tables", "runs", "interactions", "ragged", "reports", "plots"},
     {
         "towers",
         "embed",
