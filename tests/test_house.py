@@ -247,6 +247,20 @@ def test_the_unobserved_weight_keeps_its_claim():
     assert 0 < recall.index(max(recall)) < len(arms) - 1
 
 
+def test_the_streaming_frequency_keeps_its_claims():
+    result = load("frequency_estimation")
+
+    def error(step, *rows):
+        return [mean(result, row, f"error@{step}") for row in rows]
+
+    rates = ("rate 0.1", "rate 0.01", "rate 0.003")
+    assert error(11000, *rates) == sorted(error(11000, *rates))
+    assert error(20000, "rate 0.1") > error(20000, "rate 0.01")
+    for memory in (("rate 0.01", "2 × 2,500", "4 × 1,250"), ("1 × 1,250", "rate 0.01", "1 × 20,000", "exact")):
+        for step in (10000, 20000):
+            assert error(step, *memory) == sorted(error(step, *memory), reverse=True)
+
+
 def test_ci_runs_the_readmes_test_command():
     install, run = ["python3 -m pip install -e '.[test]'", "python3 -m pytest"]
     assert f"{install} && {run}" in (ROOT / "README.md").read_text()
