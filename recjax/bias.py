@@ -72,10 +72,12 @@ def check_unbiased(
     fixed = batches.draw(fixed_key, data, rows, positives=positives, length=length)
     sampler = wrap(sampler) if masked else sampler
     begin = sampler.init(data, params) if state is None else state
-    options = {"score": score, "temperature": temperature, "correction": correction}
-    exact = objectives.objective(model, whole, loss, **options)
-    sampled = objectives.objective(model, sampler, loss, **options)
-    first = sampler._replace(enough=0.0)
+
+    def build(sampler: Sampler, loss: Callable[..., Array]) -> objectives.Objective:
+        return objectives.objective(model, sampler, loss, score=score, temperature=temperature, correction=correction)
+
+    exact, sampled = build(whole, loss), build(sampler, loss)
+    exact_partition, sampled_partition = build(whole, _partition), build(sampler._replace(enough=0.0), _partition)
 
     def value(objective, sampler_state, key, params, batch: Batch):
         sample_key, value_key = jax.random.split(key)
@@ -94,13 +96,13 @@ def check_unbiased(
         everyone = whole.init(data, params)
         alone = joined(key, row)
         true, slope = jax.value_and_grad(functools.partial(value, exact, everyone, key))(params, alone)
-        total = value(objectives.objective(model, whole, _partition, **options), everyone, key, params, alone)
+        total = value(exact_partition, everyone, key, params, alone)
 
         def draw(key):
             batch_key, key = jax.random.split(key)
             drawn = joined(batch_key, row)
             found, gradient = jax.value_and_grad(functools.partial(value, sampled, begin, key))(params, drawn)
-            part = value(objectives.objective(model, first, _partition, **options), begin, key, params, drawn)
+            part = value(sampled_partition, begin, key, params, drawn)
             error = jax.tree.map(jnp.subtract, gradient, slope)
             return found - true, part - total, error, _dot(error, slope), _dot(error, error)
 
@@ -169,7 +171,7 @@ def _jackknife(exact: float, norms: np.ndarray, width: float) -> Estimate:
 
 
 def _dot(one: Any, two: Any) -> Array:
-    return sum(jnp.sum(a * b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True))
+    return jnp.asarray(sum(jnp.sum(a * b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True)))
 
 
 def table(found: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:

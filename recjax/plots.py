@@ -22,7 +22,7 @@ def curves(path: pathlib.Path, lines: Sequence[Mapping], select: str, best_step:
     right.plot(*np.array(metric).reshape(-1, 2).T, marker="o", color=PALETTE(1))
     right.axvline(best_step, color="0.7", zorder=0)
     right.set(xlabel="step", ylabel=f"validation {select}", title=f"kept: step {best_step}")
-    _save(figure, path)
+    save(figure, path)
 
 
 def embeddings(
@@ -50,7 +50,7 @@ def embeddings(
         panel.scatter(*((rows[some] - center) @ axes.T).T, s=5, c=color, linewidths=0)
         panel.set(title=name, xlabel=f"component 1 ({share[0]:.0%} of the items' variance)")
     panels[0].set_ylabel(f"component 2 ({share[1]:.0%})")
-    _save(figure, path)
+    save(figure, path)
 
 
 def scores(path: pathlib.Path, observed: np.ndarray, random: np.ndarray) -> None:
@@ -62,7 +62,7 @@ def scores(path: pathlib.Path, observed: np.ndarray, random: np.ndarray) -> None
     panel.hist(observed, bins, density=True, alpha=0.6, label="observed pairs", color=PALETTE(0))
     panel.set(xlabel="score", ylabel="density")
     panel.legend(frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def bars(path: pathlib.Path, rows: Mapping[str, Mapping[str, Mapping[str, float]]], metrics: Sequence[str]) -> None:
@@ -81,7 +81,7 @@ def bars(path: pathlib.Path, rows: Mapping[str, Mapping[str, Mapping[str, float]
         )
         panel.set(title=metric, yticks=range(len(names)), yticklabels=names)
         panel.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def against(
@@ -100,9 +100,10 @@ def against(
         panel.minorticks_off()
         panel.set(xlabel=label, title=metric)
         panel.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _save(figure, path: pathlib.Path) -> None:
+def save(figure, path: pathlib.Path) -> None:
+    """Writes a figure as PNG and closes it."""
     figure.savefig(path, dpi=120)
     plt.close(figure)
