@@ -3,6 +3,7 @@
 Tiles are padded to one shape, so that a metric does not depend on how many queries are judged at once.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ class Judgement(NamedTuple):
     relevant: Int[Array, "T B L"]  # padded with -1
     lane: Int[Array, " L"]  # arange(the longest list of known items), empty where repeats may be retrieved
     candidates: Int[Array, "T B C"] | None  # in ascending order, -1: none; None: the whole corpus is ranked
+    query_group: Int[Array, "T B"] | None  # None: groups are not known, or candidates are ranked
+    item_group: Int[Array, " N"] | None
 
 
 class Retriever(NamedTuple):
@@ -109,7 +112,8 @@ def prepare(held: HeldOut, batch: int) -> Judgement:
         now = tiled(earliest)
     candidates = None
     if held.candidates is not None:
-        candidates = tiled(_by_id(held.candidates, len(query), len(held.known.corpus["item"])), -1)
+        candidates = tiled(retrieval.by_id(held.candidates, len(query), len(held.known.corpus["item"])), -1)
+    groups = held.known.groups if candidates is None else None
     known = np.diff(np.asarray(data.offsets))[query]
     return Judgement(
         data,
@@ -119,25 +123,9 @@ def prepare(held: HeldOut, batch: int) -> Judgement:
         tiled(relevant, -1),
         jnp.arange(0 if held.known.repeats else int(known.max())),
         candidates,
+        None if groups is None else tiled(groups.query[query]),
+        None if groups is None else jnp.asarray(groups.item, jnp.int32),
     )
-
-
-def _by_id(candidates: np.ndarray, queries: int, items: int) -> np.ndarray:
-    """Candidates in ascending order, so that ties are ranked as over the whole corpus: by id, not by column."""
-    if len(candidates) != queries:
-        raise InputError(
-            f"there are candidates for {len(candidates)} queries and {queries} are judged; wanted one row each"
-        )
-    found = np.sort(candidates, axis=1)
-    wrong = (found < -1) | (found >= items)
-    wrong[:, 1:] |= (found[:, 1:] == found[:, :-1]) & (found[:, 1:] >= 0)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise InputError(
-            f"row {row} of the candidates has item {found[row, column]}; "
-            f"wanted different ids from 0 to {items - 1}, or -1 for none"
-        )
-    return found
 
 
 def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Callable[[Any, Judgement], tuple]:
@@ -158,14 +146,15 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
         items = retriever.items(params, data)
 
         def tile(part):
-            query, now, relevant, candidates = part
+            query, now, relevant, candidates, group = part
             stop = data.offsets[query + 1]
             features = batches.features(data, query, stop, length, now=now)
             queries = retriever.queries(params, features)
             if candidates is None:
                 index = data.offsets[query][:, None] + judgement.lane
                 seen = data.interactions.item[jnp.minimum(index, stop[:, None] - 1)]
-                found, ids = retrieval.top_k(
+                search = functools.partial(
+                    retrieval.top_k,
                     queries,
                     items,
                     max(settings.k),
@@ -173,14 +162,21 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
                     score=retriever.score,
                     block=settings.block,
                 )
+                found, ids = search()
             else:
                 found, ids = retrieval.top_k_among(queries, items, candidates, max(settings.k), score=retriever.score)
-            hits = jnp.any(ids[:, :, None] == jnp.where(relevant < 0, -2, relevant)[:, None, :], axis=-1)
+
+            def hits(ids):
+                return jnp.any(ids[:, :, None] == jnp.where(relevant < 0, -2, relevant)[:, None, :], axis=-1)
+
             count = jnp.sum(relevant >= 0, axis=-1)
-            values = {f"{name}@{k}": one(hits[:, :k], count) for k in settings.k for name, one in family.items()}
+            values = {f"{name}@{k}": one(hits(ids)[:, :k], count) for k in settings.k for name, one in family.items()}
+            if judgement.item_group is not None:
+                _, own = search(groups=(group, judgement.item_group))
+                values |= {f"in_group_recall@{k}": metrics.recall(hits(own)[:, :k], count) for k in settings.k}
             return ids, values, queries, jnp.all(jnp.isfinite(found) | (ids < 0)) & jnp.all(jnp.isfinite(queries))
 
-        parts = (judgement.query, judgement.now, judgement.relevant, judgement.candidates)
+        parts = (judgement.query, judgement.now, judgement.relevant, judgement.candidates, judgement.query_group)
         ids, values, queries, finite = jax.lax.map(tile, parts)
         finite = jnp.all(finite) & jnp.all(jnp.isfinite(items))
         flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (ids, values, queries))
@@ -227,7 +223,8 @@ def means(ranking: Ranking, known: Dataset, settings: configs.Evaluate) -> dict[
     """One number a metric: means over queries, and what only the lists together tell.
 
     coverage@K is the share of the corpus that is retrieved for anyone; mean_popularity@K the mean number of known
-    interactions of what is retrieved; cross_group_share@K, where groups are known, the share from another group.
+    interactions of what is retrieved; cross_group_share@K, where groups are known, the share from another group, and
+    in_group_recall@K the recall where each query's own group is all that is ranked: a second search of the corpus.
     Among candidates these are left out: they would describe the candidates, not the model.
     """
     found = {name: float(np.mean(value, dtype=np.float64)) for name, value in ranking.metrics.items()}

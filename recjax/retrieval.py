@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from recjax import scores
@@ -16,6 +17,7 @@ def top_k(
     k: int,
     *,
     exclude: Int[Array, "B L"] | None = None,
+    groups: tuple[Int[Array, " B"], Int[Array, " N"]] | None = None,
     score: Callable[[Array, Array], Array] = scores.dot,
     block: int = 8192,
 ) -> tuple[Float[Array, "B K"], Int[Array, "B K"]]:
@@ -23,6 +25,7 @@ def top_k(
 
     Args:
         exclude: ids that are not to be retrieved; ids outside [0, N) are padding.
+        groups: of the queries and of the items: then a query's list holds items of its own group alone.
         block: items scored at once: memory is O(B block), whatever N.
 
     Returns:
@@ -47,6 +50,9 @@ def top_k(
         first = jnp.minimum(index * size, count - size)
         found = score(queries, jax.lax.dynamic_slice_in_dim(items, first, size))
         found = jnp.where(first + jnp.arange(size) >= index * size, found, -jnp.inf)
+        if groups is not None:
+            own = groups[0][:, None] == jax.lax.dynamic_slice_in_dim(groups[1], first, size)
+            found = jnp.where(own, found, -jnp.inf)
         if exclude is not None:
             # Excluded ids of other blocks fall outside and are dropped; negative indices would wrap around.
             local = jnp.where(exclude >= first, exclude - first, size)
@@ -91,3 +97,21 @@ def top_k_among(
     found = score(queries, items[jnp.maximum(candidates, 0)])
     values, columns = jax.lax.top_k(jnp.where(candidates >= 0, found, -jnp.inf), k)
     return values, jnp.where(jnp.isneginf(values), -1, jnp.take_along_axis(candidates, columns, axis=1))
+
+
+def by_id(candidates: np.ndarray, queries: int, items: int) -> np.ndarray:
+    """Candidates in ascending order, so that ties are ranked as over the whole corpus: by id, not by column."""
+    if len(candidates) != queries:
+        raise InputError(
+            f"there are candidates for {len(candidates)} queries and {queries} are judged; wanted one row each"
+        )
+    found = np.sort(candidates, axis=1)
+    wrong = (found < -1) | (found >= items)
+    wrong[:, 1:] |= (found[:, 1:] == found[:, :-1]) & (found[:, 1:] >= 0)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise InputError(
+            f"row {row} of the candidates has item {found[row, column]}; "
+            f"wanted different ids from 0 to {items - 1}, or -1 for none"
+        )
+    return found

@@ -22,13 +22,16 @@ def judged(held, settings=SETTINGS, retriever=FIXED, params=PARAMS):
     return evaluate.rank(judge, params, evaluate.prepare(held, settings.batch))
 
 
-def by_hand(held, k):
-    """Ranked lists, recall and NDCG in plain numpy; which query, which list."""
+def by_hand(held, k, own=False):
+    """Ranked lists, recall and NDCG in plain numpy; which query, which list. `own`: of the query's group alone."""
+    groups = held.known.groups
     lists, recall, ndcg = {}, [], []
     for query in np.unique(held.relevant.query):
         values = ITEMS @ QUERIES[query]
         if not held.known.repeats:
             values[held.known.interactions.item[held.known.interactions.query == query]] = -np.inf
+        if own:
+            values[groups.item != groups.query[query]] = -np.inf
         order = [int(one) for one in np.argsort(-values, kind="stable")[:k] if values[one] > -np.inf]
         relevant = set(held.relevant.item[held.relevant.query == query].tolist())
         gains = [1 / np.log2(2 + rank) for rank, one in enumerate(order) if one in relevant]
@@ -58,6 +61,18 @@ def test_metrics_equal_plain_numpy(part, kind, dataset, config):
         assert found[f"mean_popularity@{k}"] == np.mean(count[flat])
         cross = [dataset.groups.item[item] != dataset.groups.query[query] for query in lists for item in lists[query]]
         np.testing.assert_allclose(found[f"cross_group_share@{k}"], np.mean(cross), rtol=1e-12)
+        _, alone, _ = by_hand(held, k, own=True)
+        np.testing.assert_allclose(found[f"in_group_recall@{k}"], alone, rtol=1e-6)
+
+
+def test_the_recall_inside_a_group_needs_groups(split):
+    held = split.test
+    without = judged(held._replace(known=held.known._replace(groups=None)))
+    grouped = judged(held)
+    assert set(grouped.metrics) - set(without.metrics) == {"in_group_recall@5", "in_group_recall@10"}
+    one = held.known.groups._replace(query=np.zeros(120, int), item=np.zeros(120, int))
+    alike = judged(held._replace(known=held.known._replace(groups=one)))
+    np.testing.assert_array_equal(alike.metrics["in_group_recall@10"], alike.metrics["recall@10"])
 
 
 @pytest.mark.parametrize("changes", [{"batch": 1}, {"batch": 7}, {"batch": 500}, {"block": 13}, {"block": 1}])
@@ -205,8 +220,9 @@ def test_ranking_all_that_is_not_known_is_the_full_ranking(params, order, split)
     rest = np.where(known[held.relevant.query], -1, np.arange(120))[:, ::order]
     full, among = judged(held, params=params), judged(held._replace(candidates=rest), params=params)
     np.testing.assert_array_equal(among.ids, full.ids)
-    assert list(among.metrics) == [f"sampled_{name}" for name in full.metrics]
-    for name, value in full.metrics.items():
+    shared = {name: value for name, value in full.metrics.items() if not name.startswith("in_group_")}
+    assert list(among.metrics) == [f"sampled_{name}" for name in shared]
+    for name, value in shared.items():
         np.testing.assert_array_equal(among.metrics[f"sampled_{name}"], value)
 
 

@@ -32,6 +32,18 @@ def test_equals_sorting_whatever_the_block(score, block, k):
     np.testing.assert_allclose(found[0], values, rtol=1e-6)
 
 
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_a_query_may_be_kept_to_its_group(block):
+    """The same as excluding the other groups' items; a group without items has an empty list."""
+    own, group = jnp.array([0, 2, 1, 5]), jnp.arange(23) % 3
+    excluded = jnp.where(own[:, None] == group, -1, jnp.arange(23))
+    wanted = retrieval.top_k(QUERIES, ITEMS, 5, exclude=jnp.concatenate([EXCLUDE, excluded], axis=1), block=block)
+    found = retrieval.top_k(QUERIES, ITEMS, 5, exclude=EXCLUDE, groups=(own, group), block=block)
+    np.testing.assert_array_equal(found[1], wanted[1])
+    np.testing.assert_array_equal(found[0], wanted[0])
+    assert found[1][3].tolist() == [-1] * 5
+
+
 @pytest.mark.parametrize("block", [2, 5, 100])
 def test_ties_come_in_the_order_of_ids(block):
     _, ids = retrieval.top_k(jnp.ones((1, 1)), jnp.array([[1.0], [2.0], [1.0], [2.0], [1.0]]), 4, block=block)
