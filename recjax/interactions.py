@@ -1,6 +1,7 @@
 """Interactions in their one order, (query, time, row in the source), and raw values turned into ids."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,6 +47,45 @@ def pad(lists: Sequence[Sequence[int] | np.ndarray]) -> Bag:
     for row, one in enumerate(lists):
         ids[row, : len(one)], where[row, : len(one)] = one, True
     return Bag(ids, where)
+
+
+def words(text: str) -> list[str]:
+    """The different words of a text in the order of their first places, in small letters.
+
+    >>> words("Red, red rose's")
+    ['red', "rose's"]
+    """
+    return list(dict.fromkeys(re.findall(r"[\w']+", text.lower())))
+
+
+def encode_words(texts: Sequence[str]) -> tuple[Bag, np.ndarray]:
+    """The words of each text as a bag of ids, and their vocabulary, sorted.
+
+    >>> bag, vocabulary = encode_words(["red rose", "rose"])
+    >>> vocabulary[bag.ids].tolist(), bag.where.tolist()
+    ([['red', 'rose'], ['rose', 'red']], [[True, True], [True, False]])
+    """
+    lists = [words(text) for text in texts]
+    vocabulary = sorted(set().union(*lists))
+    number = {word: index for index, word in enumerate(vocabulary)}
+    return pad([[number[word] for word in one] for one in lists]), np.array(vocabulary, str)
+
+
+def most_frequent(ids: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """[count]: the value [E] (0 or more) that comes with each id [E] most often, of equally frequent ones the smallest.
+
+    An id that does not occur has -1.
+
+    >>> most_frequent(np.array([0, 0, 0, 2, 2]), np.array([5, 7, 7, 9, 8]), 3).tolist()
+    [7, -1, 8]
+    """
+    size = int(np.max(values, initial=0)) + 1
+    pairs, times = np.unique(ids.astype(np.int64) * size + values, return_counts=True)
+    owner, value = np.divmod(pairs, size)
+    order = np.lexsort((-value, times, owner))  # the last one of an owner is the one
+    found = np.full(count, -1, values.dtype)
+    found[owner[order]] = value[order]
+    return found
 
 
 def check(dataset: Dataset) -> None:

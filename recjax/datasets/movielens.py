@@ -13,7 +13,7 @@ import numpy as np
 from recjax import configs
 from recjax.datasets import files
 from recjax.errors import InputError
-from recjax.interactions import arrange, encode, pad
+from recjax.interactions import arrange, encode, pad, words
 from recjax.types import Dataset
 
 _AGES = {1: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
@@ -71,8 +71,8 @@ def _year(title: str) -> str:
 
 
 def _words(title: str) -> list[str]:
-    """The title's different words in the order of their first places, without the year at its end."""
-    return list(dict.fromkeys(re.findall(r"[\w']+", re.sub(r"\(\d{4}\)\s*\Z", "", title).lower())))
+    """The title's words without the year at its end."""
+    return words(re.sub(r"\(\d{4}\)\s*\Z", "", title))
 
 
 def _assemble(settings: configs.Data, ratings: np.ndarray, path: pathlib.Path, users: list, movies: list) -> Dataset:
@@ -94,9 +94,9 @@ def _assemble(settings: configs.Data, ratings: np.ndarray, path: pathlib.Path, u
     corpus: dict[str, Any] = {"item": np.arange(len(item_vocabulary), dtype=np.int32)}
     corpus["year"], vocabularies["year"] = encode(np.array([movies_by_id[one][1] for one in item_vocabulary]))
     for column, name in ((2, "genres"), (3, "title")):
-        words = sorted({word for row in movies for word in row[column]})
-        number = {word: index for index, word in enumerate(words)}
-        vocabularies[name] = np.array(words)
+        named = sorted({word for row in movies for word in row[column]})
+        number = {word: index for index, word in enumerate(named)}
+        vocabularies[name] = np.array(named)
         corpus[name] = pad([[number[word] for word in movies_by_id[one][column]] for one in item_vocabulary])
     weight = np.ones(len(query), np.float32)
     found = arrange(query, item, weight, ratings[:, 3], repeats=settings.repeats)
