@@ -22,7 +22,9 @@ class World:
 @dataclasses.dataclass(frozen=True)
 class Data:
     name: str = "languages"  # a member of recjax.datasets
-    path: str = ""  # the folder of a data set that is read from files
+    path: str = ""  # the folder of a data set that is read from files; merged: the folder of its parts' folders
+    # merged: the data sets, as NAME=FOLDER
+    parts: tuple[str, ...] = ("movielens_1m=ml-1m", "online_retail=online-retail")
     split: str = "last_out"  # a member of recjax.splits
     share: float = field(
         0.1, above=0.0, below=0.5

@@ -325,7 +325,10 @@ def test_members_are_the_functions_that_a_module_defines():
     ("module", "names"),
     [
         (splits, {"last_out", "share_out", "queries_out", "ncf"}),
-        (datasets, {"languages", "movielens_1m", "movielens_100k", "movielens_1m_ncf"}),
+        (
+            datasets,
+            {"languages", "merged", "movielens_1m", "movielens_100k", "movielens_1m_ncf", "online_retail"},
+        ),
         (methods, {"gradient", "wals"}),
     ],
 )
