@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from recjax.interactions import check
-from recjax.types import Bag, Batch, Data, Dataset, Features, Interactions, Key
+from recjax.types import Bag, Batch, Data, Dataset, Features, Interactions, Key, Lists
 
 DAY = 86_400.0  # seconds
 
@@ -40,7 +40,13 @@ def prepare(dataset: Dataset, positives: int = 1) -> Data:
         queries,
         corpus,
         jnp.asarray(frequency, jnp.float32),
+        None if dataset.impressions is None else _lists(dataset.impressions, len(offsets)),
     )
+
+
+def _lists(shown: Interactions, bounds: int) -> Lists:
+    offsets = np.searchsorted(shown.query, np.arange(bounds)).astype(np.int32)
+    return Lists(jnp.asarray(shown.item, jnp.int32), jnp.asarray(offsets))
 
 
 def _since_same(query: np.ndarray, item: np.ndarray, offsets: np.ndarray, *, ring: bool) -> np.ndarray:

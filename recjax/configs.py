@@ -30,6 +30,8 @@ class Data:
         0.1, above=0.0, below=0.5
     )  # share_out: the share of each query's interactions that each held-out part gets
     seed: int = field(0, least=0)  # share_out: of the draw
+    # movielens: ratings below it are no interactions but impressions, explicit negatives; 0: all are interactions
+    least_rating: float = field(0.0, least=0.0)
     repeats: bool = False  # keep a query's repeated interactions with an item
     world: World = World()
 

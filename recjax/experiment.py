@@ -57,6 +57,11 @@ def prepare(config: configs.Config) -> Prepared:
     splitter = fields.resolve("split", config.data.split, fields.members(splits))
     dataset = reader(config.data)
     check(dataset)
+    if config.data.least_rating and dataset.impressions is None:
+        raise InputError(
+            f"data.least_rating is {config.data.least_rating} and data.name={config.data.name!r} has no ratings; type "
+            "--config.data.least_rating=0, or name a data set of MovieLens"
+        )
     split = splitter(dataset, config.data)
     queries, items = (len(dataset.vocabularies[one]) for one in ("query", "item"))
     for held in (split.validation, split.test):

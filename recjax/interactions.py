@@ -98,6 +98,11 @@ def check(dataset: Dataset) -> None:
     query, item, weight, time = dataset.interactions
     if len(query) == 0:
         raise InputError("the data set has no interactions; wanted at least one")
+    shown = dataset.impressions
+    if shown is not None and (
+        np.any(np.diff(shown.query) < 0) or not np.all(np.isin(shown.item, dataset.corpus["item"]))
+    ):
+        raise InputError("impressions are out of order, or of unknown items; wanted them sorted by query: see arrange")
     back = np.diff(query) < 0
     if time is not None:
         back |= (np.diff(query) == 0) & (np.diff(time) < 0)
@@ -123,6 +128,8 @@ def fingerprint(dataset: Dataset) -> str:
     parts = list(zip(Interactions._fields, dataset.interactions, strict=True))
     for side, features in (("query", dataset.queries), ("item", dataset.corpus)):
         parts += [(f"{side} {name}", part) for name in sorted(features) for part in _arrays(features[name])]
+    if dataset.impressions is not None:
+        parts += [(f"shown {name}", part) for name, part in dataset.impressions._asdict().items()]
     for name, part in parts:
         if part is not None:
             array = np.ascontiguousarray(part)

@@ -8,7 +8,7 @@ import numpy as np
 from recjax import configs, datasets
 from recjax.errors import InputError
 from recjax.interactions import take
-from recjax.types import Dataset, HeldOut, Split
+from recjax.types import Dataset, HeldOut, Interactions, Split
 
 
 def last_out(dataset: Dataset, settings: configs.Data) -> Split:
@@ -92,6 +92,16 @@ def ncf(dataset: Dataset, settings: configs.Data) -> Split:
     return Split(train, None, HeldOut(train, take(dataset.interactions, held), candidates))
 
 
+def _known(dataset: Dataset, kept: Interactions) -> Dataset:
+    """The data set with these interactions alone, and of the impressions those until each query's last of them."""
+    shown = dataset.impressions
+    if shown is not None and kept.time is not None and shown.time is not None:
+        last = np.full(len(dataset.vocabularies["query"]), -1)
+        last[kept.query] = kept.time  # of a query the last is written last
+        shown = take(shown, shown.time <= last[shown.query])
+    return dataset._replace(interactions=kept, impressions=shown)
+
+
 def _shuffle(dataset: Dataset, settings: configs.Data) -> Dataset:
     """Each query's interactions in a random order, without times."""
     if not 0.0 < settings.share < 0.5:
@@ -122,7 +132,7 @@ def _split(dataset: Dataset, validation: np.ndarray, test: np.ndarray, unseen: n
             )
 
     def those(which: np.ndarray) -> Dataset:
-        return dataset._replace(interactions=take(dataset.interactions, which))
+        return _known(dataset, take(dataset.interactions, which))
 
     return Split(
         those(~validation & ~test & (True if unseen is None else ~unseen)),

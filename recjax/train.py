@@ -62,6 +62,11 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
         )
     if config.sampler.name == "in_batch" and config.train.batch == 1:
         raise InputError("sampler.name='in_batch' finds no negatives in train.batch=1; type --config.train.batch=512")
+    if config.objective.correction == "all" and config.sampler.name == "impressions":
+        raise InputError(
+            "objective.correction='all' needs the positive's expected count and sampler.name='impressions' never draws "
+            "it; type --config.objective.correction=negatives"
+        )
     if config.objective.correction == "all" and config.objective.loss not in ("softmax", "nce"):
         raise InputError(
             f"objective.correction='all' shifts the positive's logit, which only softmax and nce allow; objective.loss "

@@ -50,6 +50,7 @@ class Dataset(NamedTuple):
 
     `queries` and `corpus` hold features with leading axes M and N. `vocabularies[name][id]` is the raw value
     behind an id; it has an entry for "query", "item" and each feature of ids; equal names share a vocabulary.
+    `impressions` are explicit negatives, in the order of interactions: what a query was shown and did not take.
     """
 
     interactions: Interactions
@@ -58,6 +59,7 @@ class Dataset(NamedTuple):
     vocabularies: Mapping[str, np.ndarray]
     groups: Groups | None
     repeats: bool  # may a query meet an item again? Then what it has seen is not excluded
+    impressions: Interactions | None = None
 
 
 class HeldOut(NamedTuple):
@@ -83,6 +85,13 @@ class Split(NamedTuple):
     test: HeldOut
 
 
+class Lists(NamedTuple):
+    """Each query's items: those of query q are `items[offsets[q]:offsets[q + 1]]`."""
+
+    items: Int[Array, " E"]
+    offsets: Int[Array, " M_plus_1"]
+
+
 class Data(NamedTuple):
     """What a step reads, resident on the device: always an argument of the jitted function, never a closure.
 
@@ -96,6 +105,7 @@ class Data(NamedTuple):
     queries: Features
     corpus: Features
     frequency: Float[Array, " N"]
+    impressions: Lists | None = None
 
 
 class Batch(NamedTuple):

@@ -361,3 +361,24 @@ def test_every_real_query_has_a_last_interaction(real):
     last = np.zeros(count, np.int64)
     np.maximum.at(last, dataset.interactions.query, dataset.interactions.time)
     np.testing.assert_array_equal(split.test.relevant.time, last)
+
+
+@pytest.mark.parametrize("name", ["movielens_1m", "movielens_100k"])
+def test_ratings_below_the_least_are_impressions(name, tmp_path):
+    path = str(write(tmp_path, name))
+    every = getattr(datasets, name)(configs.Data(name=name, path=path))
+    found = getattr(datasets, name)(configs.Data(name=name, path=path, least_rating=4.0))
+    assert every.impressions is None
+
+    def pairs(interactions):
+        return set(zip(interactions.query.tolist(), interactions.item.tolist(), strict=True))
+
+    rated = {(row[0], row[1]): int(row[2]) for row in RATINGS}
+    raw = {
+        (str(every.vocabularies["query"][q]), str(every.vocabularies["item"][i])): (q, i)
+        for q, i in pairs(every.interactions)
+    }
+    assert pairs(found.interactions) == {raw[pair] for pair, rating in rated.items() if rating >= 4}
+    assert pairs(found.impressions) == {raw[pair] for pair, rating in rated.items() if rating < 4}
+    assert pairs(found.impressions)
+    np.testing.assert_array_equal(found.vocabularies["item"], every.vocabularies["item"])

@@ -12,7 +12,7 @@ import pytest
 from recjax import batches, configs, fields, known, samplers
 from recjax.errors import InputError
 from recjax.samplers import proposals
-from recjax.types import Batch, Interactions
+from recjax.types import Batch, Interactions, Lists
 
 FAMILY = fields.members(samplers)
 BATCH = ["in_batch", "mixed", "memory"]
@@ -43,7 +43,7 @@ def draw(name, key, data, positives=1, wrap=lambda sampler: sampler):
 
 
 def test_the_table_is_complete():
-    assert set(FAMILY) == {"none", "full", *SAMPLED}
+    assert set(FAMILY) == {"none", "full", "impressions", *SAMPLED}
 
 
 @pytest.mark.parametrize("name", SAMPLED)
@@ -288,7 +288,7 @@ def test_a_setting_that_a_sampler_does_not_read_is_refused():
 
 @pytest.mark.parametrize("name", BATCH)
 def test_frequencies_from_the_stream_are_near_the_counted_ones(name, data):
-    """After 20,000 batches at rate .005, standard error 5 %: within 20 % for items that a batch holds a tenth of the time."""
+    """After 20,000 batches at rate .005, standard error 5 %: within 20 % for items that are in a tenth of them."""
     streamed, counted = make(name, hashes=1, buckets=120, rate=0.005), make(name)
 
     @jax.jit
@@ -311,3 +311,40 @@ def test_frequencies_from_the_stream_are_near_the_counted_ones(name, data):
     often = SIZE * np.asarray(data.frequency)[np.asarray(batch.positive)] >= 0.1
     assert often.sum() > 5
     np.testing.assert_allclose(np.exp(found - wanted)[often], 1.0, atol=0.2)
+
+
+def shown_to(data, lists):
+    """The data with explicit negatives: `lists` of items by query, empty for the others."""
+    offsets = np.cumsum([0] + [len(lists.get(query, ())) for query in range(len(data.offsets) - 1)])
+    items = np.concatenate([np.asarray(lists[query]) for query in sorted(lists)])
+    return data._replace(impressions=Lists(jnp.asarray(items, jnp.int32), jnp.asarray(offsets, jnp.int32)))
+
+
+def test_explicit_negatives_are_drawn_from_what_the_query_was_shown(data):
+    """Sums over 48 draws estimate the sum over the list, within five standard errors; no list, no negatives."""
+    batch = draw_batch(jax.random.key(7), data)
+    queries = np.asarray(batch.features["query"])
+    own = int(batch.positive[0, 0])
+    lists = {int(queries[0]): [own, 5, 9], int(queries[1]): [4]}
+    sampler, given = make("impressions"), shown_to(data, lists)
+    state = sampler.init(given, None)
+    found, _ = jax.vmap(lambda key: sampler.sample(key, state, batch))(jax.random.split(jax.random.key(0), 500))
+    for row, query in enumerate(queries.tolist()):
+        if query not in lists:
+            assert not np.asarray(found.where)[:, row].any()
+            continue
+        positives = set(np.asarray(batch.positive)[row].tolist())
+        weight = np.where(found.where[:, row], np.exp(-found.log_q[:, row]), 0.0)
+        for item in lists[query]:
+            total = (weight * (found.ids[:, row] == item)).sum(1)
+            if item in positives:
+                assert not total.any()
+            else:
+                assert abs(total.mean() - 1.0) <= 5 * total.std() / np.sqrt(500) + 1e-5
+
+
+def test_explicit_negatives_are_wanted_in_the_data(data):
+    with pytest.raises(
+        InputError, match=r"sampler.name='impressions' wants explicit negatives and the data set has none"
+    ):
+        make("impressions").init(data, None)

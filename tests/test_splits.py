@@ -211,3 +211,16 @@ def test_an_empty_split_is_refused(name, count):
 def test_a_share_outside_0_and_a_half_is_refused(share):
     found = message("share_out", random(), configs.Data(share=share))
     assert found == f"data.share is {share}; wanted a share between 0 and 0.5: type --config.data.share=0.1"
+
+
+def test_impressions_are_known_no_longer_than_a_querys_interactions(dataset, config):
+    """A later one would tell of the time that is held out."""
+    query = np.repeat(np.arange(120), 3)
+    first, last = (f(dataset.interactions.time) for f in (np.min, np.max))
+    shown = Interactions(query, query, np.ones(360), np.tile([first - 1, (first + last) // 2, last + 1], 120))
+    split = splits.last_out(dataset._replace(impressions=shown), config.data)
+    for part in (split.train, split.validation.known, split.test.known):
+        ends = dict(zip(part.interactions.query.tolist(), part.interactions.time.tolist(), strict=True))
+        kept = [time <= ends.get(q, -1) for q, time in zip(shown.query.tolist(), shown.time.tolist(), strict=True)]
+        np.testing.assert_array_equal(part.impressions.time, shown.time[kept])
+    assert 120 <= len(split.train.impressions.query) < len(split.test.known.impressions.query) + 1 < 361

@@ -14,7 +14,7 @@ from recjax import configs
 from recjax.datasets import files
 from recjax.errors import InputError
 from recjax.interactions import arrange, encode, pad, words
-from recjax.types import Dataset
+from recjax.types import Dataset, Interactions
 
 _AGES = {1: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}
 
@@ -98,6 +98,11 @@ def _assemble(settings: configs.Data, ratings: np.ndarray, path: pathlib.Path, u
         number = {word: index for index, word in enumerate(named)}
         vocabularies[name] = np.array(named)
         corpus[name] = pad([[number[word] for word in movies_by_id[one][column]] for one in item_vocabulary])
-    weight = np.ones(len(query), np.float32)
-    found = arrange(query, item, weight, ratings[:, 3], repeats=settings.repeats)
-    return Dataset(found, queries, corpus, vocabularies, None, settings.repeats)
+    liked = ratings[:, 2] >= settings.least_rating
+
+    def those(which: np.ndarray) -> Interactions:
+        ones = np.ones(int(which.sum()), np.float32)
+        return arrange(query[which], item[which], ones, ratings[which, 3], repeats=settings.repeats)
+
+    shown = those(~liked) if settings.least_rating else None
+    return Dataset(those(liked), queries, corpus, vocabularies, None, settings.repeats, shown)

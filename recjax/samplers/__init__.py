@@ -7,12 +7,13 @@ masks accidental hits: a candidate that is among a row's own positives does not 
 
 from recjax.samplers.batch import in_batch, memory, mixed
 from recjax.samplers.model import adaptive, hard, score_proportional
-from recjax.samplers.static import full, log_uniform, none, popularity, uniform
+from recjax.samplers.static import full, impressions, log_uniform, none, popularity, uniform
 
 __all__ = [
     "adaptive",
     "full",
     "hard",
+    "impressions",
     "in_batch",
     "log_uniform",
     "memory",

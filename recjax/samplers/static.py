@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from recjax import configs
+from recjax.errors import InputError
 from recjax.samplers import proposals
-from recjax.types import Batch, Candidates, Data, Params, Sampler
+from recjax.types import Batch, Candidates, Data, Lists, Params, Sampler
 
 
 def none(settings: configs.Sampler) -> Sampler:
@@ -66,6 +67,37 @@ def log_uniform(settings: configs.Sampler) -> Sampler:
         return np.log1p(1.0 / (rank + 1.0))
 
     return _proposed(settings, weights)
+
+
+def impressions(settings: configs.Sampler) -> Sampler:
+    """Explicit negatives: `negatives` draws from what the query was shown and did not take; expected count C / shown.
+
+    The sum over negatives is then over these alone. A query that was shown nothing has none.
+
+    Raises:
+        InputError: at `init`, the data set has no impressions.
+    """
+    proposals.only(settings)
+
+    def init(data: Data, params: Params | None):
+        if data.impressions is None:
+            raise InputError(
+                "sampler.name='impressions' wants explicit negatives and the data set has none; type for example "
+                "--config.data.least_rating=4 with a data set of MovieLens, or --config.sampler.name=uniform"
+            )
+        return data.impressions
+
+    def sample(key, lists: Lists, batch: Batch):
+        query = batch.features["query"]
+        start, shown = lists.offsets[query][:, None], jnp.diff(lists.offsets)[query][:, None]
+        share = jax.random.uniform(key, (len(query), settings.negatives))
+        place = start + jnp.minimum((share * shown).astype(jnp.int32), shown - 1)
+        ids = lists.items[jnp.where(shown > 0, place, 0)]
+        log_q = jnp.broadcast_to(jnp.log(settings.negatives / jnp.maximum(shown, 1)), ids.shape)
+        found = proposals.candidates(batch, ids, log_q, jnp.zeros(batch.positive.shape))
+        return found._replace(where=found.where & (shown > 0)), lists
+
+    return Sampler(init, sample)
 
 
 def _proposed(settings: configs.Sampler, weights) -> Sampler:
