@@ -27,10 +27,18 @@ def get_study() -> Study:
                 sampler=configs.Sampler(name="uniform"),
             ),
             "gravity": configs.Config(
-                train=long, objective=squared, sampler=none, penalties=configs.Penalties(corpus_gravity=100.0)
+                train=long,
+                objective=squared,
+                sampler=none,
+                penalties=configs.Penalties(gravity=100.0),
+                gravity=configs.Gravity(pairs="corpus"),
             ),
             "batch gravity": configs.Config(
-                train=long, objective=squared, sampler=none, penalties=configs.Penalties(batch_gravity=10.0)
+                train=long,
+                objective=squared,
+                sampler=none,
+                penalties=configs.Penalties(gravity=10.0),
+                gravity=configs.Gravity(pairs="examples", estimate="batch"),
             ),
         },
         seeds=(0, 1, 2, 3, 4),

@@ -99,10 +99,20 @@ class Penalties:
     """Weights of the members of recjax.penalties. A weight of 0 leaves the penalty out of the program."""
 
     gravity: float = field(0.0, knob=True, least=0.0)
-    corpus_gravity: float = field(0.0, knob=True, least=0.0)
-    batch_gravity: float = field(0.0, knob=True, least=0.0)
     batch_l2: float = field(0.0, knob=True, least=0.0)
     l2: float = field(0.0, knob=True, least=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gravity:
+    """Of which pairs penalties.gravity is the mean, and how a step has it: see recjax.penalties.Settings."""
+
+    # all: every query and item once. examples: as often as seen. corpus: queries as often as seen, every item once
+    pairs: str = field("all", choices=("all", "examples", "corpus"))
+    estimate: str = field("exact", choices=("exact", "batch", "sogram", "sagram"))  # of the Gramians
+    alpha: float = field(0.1, knob=True, above=0.0, below=1.0)  # sogram: of the present batch; with 1 it would be batch
+    beta: float = field(1.0, knob=True, above=0.0)  # sagram: of the cache's correction by the present batch
+    rank: int = field(0, least=0)  # R of a prior, the truncated SVD of the interactions; 0: none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +164,7 @@ class Config:
     sampler: Sampler = Sampler()
     objective: Objective = Objective()
     penalties: Penalties = Penalties()
+    gravity: Gravity = Gravity()
     optimizer: Optimizer = Optimizer()
     wals: Wals = Wals()
     train: Train = Train()

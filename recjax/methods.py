@@ -57,7 +57,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
             f"train.method='wals' solves for two tables and model.name is {config.model.name!r}; "
             "type --config.model.name=mf or --config.train.method=gradient"
         )
-    unread = ["sampler", "objective", "penalties", "optimizer", "train.batch", "model.update"]
+    unread = ["sampler", "objective", "penalties", "gravity", "optimizer", "train.batch", "model.update"]
     fields.refuse_unread(config, configs.Config(), unread, "train.method='wals'")
     own = {"cg": ["wals.block"], "block": ["wals.steps"], "cholesky": ["wals.block", "wals.steps"]}
     fields.refuse_unread(

@@ -42,6 +42,7 @@ class Parts(NamedTuple):
     tunables: tuple[str, ...]  # settings of the objective that the loss names
     score: Callable[[Array, Array], Array]
     penalties: dict[str, Callable[..., Penalty]]
+    gravity: penalties.Settings
     optimizer: Callable[..., optax.GradientTransformation]
     by_rows: bool  # tables may be trained by rows where that is faster
 
@@ -72,34 +73,23 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
             f"objective.correction='all' shifts the positive's logit, which only softmax and nce allow; objective.loss "
             f"is {config.objective.loss!r}: type --config.objective.correction=negatives"
         )
-    for name in ("gravity", "corpus_gravity", "batch_gravity"):
-        if getattr(config.penalties, name) and config.objective.score != "dot":
-            raise InputError(
-                f"penalties.{name} is the mean of squared dot products and objective.score={config.objective.score!r}; "
-                f"type --config.penalties.{name}=0 or --config.objective.score=dot"
-            )
-    for name, setups in (("gravity", ("mf",)), ("corpus_gravity", ("mf", "softmax_dnn"))):
-        weight = getattr(config.penalties, name)
-        if weight and config.model.name not in setups:
-            other = "corpus_gravity" if config.model.name == "softmax_dnn" else "batch_gravity"
-            raise InputError(
-                f"penalties.{name} reads whole tables, but model.name={config.model.name!r} has a net instead; "
-                f"type --config.penalties.{name}=0 --config.penalties.{other}={weight}"
-            )
     model = fields.resolve("model", config.model.name, fields.members(models))(config.model, dataset)
     if not isinstance(model, Model):
         raise InputError(f"model.name={config.model.name!r} gave {model!r}; wanted a recjax.types.Model")
     optimizer = fields.resolve("optimizer", config.optimizer.name, optimizers.members())
     loss = fields.resolve("loss", config.objective.loss, fields.members(losses))
+    added = {name: getattr(penalties, name) for name, weight in vars(config.penalties).items() if weight}
+    gravity = penalties.settings(config, dataset)
     return Parts(
         model,
         known.masked(sampler) if config.sampler.mask_known else sampler,
         loss,
         _tunables(config.objective, loss),
         fields.resolve("score", config.objective.score, fields.members(scores)),
-        {name: getattr(penalties, name) for name, weight in vars(config.penalties).items() if weight},
+        added,
+        gravity,
         optimizer,
-        _by_rows(config, model, optimizer),
+        _by_rows(config, model, optimizer, [name for name, one in added.items() if one(0.0, gravity).whole]),
     )
 
 
@@ -116,8 +106,16 @@ def _tunables(settings: configs.Objective, loss: Callable[..., Array]) -> tuple[
     return tuple(sorted(named))
 
 
-def _by_rows(config: configs.Config, model: Model, optimizer: Callable[..., optax.GradientTransformation]) -> bool:
+def _by_rows(
+    config: configs.Config,
+    model: Model,
+    optimizer: Callable[..., optax.GradientTransformation],
+    whole: list[str],
+) -> bool:
     """Whether tables may be trained by rows: no penalty reads whole ones, and the optimizer can.
+
+    Args:
+        whole: the penalties that read whole tables.
 
     Raises:
         InputError: they may not, but some are to be.
@@ -130,10 +128,10 @@ def _by_rows(config: configs.Config, model: Model, optimizer: Callable[..., opta
         reason = "sampler.name='full' touches every row; type --config.sampler.name=uniform"
     if demanded and config.sampler.enough:
         reason = "sampler.enough may score the whole corpus, which touches every row; type --config.sampler.enough=0"
-    for name in [one for one, weight in vars(config.penalties).items() if weight]:
-        if getattr(penalties, name)(0.0).whole:
-            other = "batch_l2" if name == "l2" else "batch_gravity"
-            reason = f"penalties.{name} reads whole tables; type --config.penalties.{name}=0 and a weight for {other}"
+    if "l2" in whole:
+        reason = "penalties.l2 reads whole tables; type --config.penalties.l2=0 and a weight for batch_l2"
+    if "gravity" in whole:
+        reason = "gravity.estimate='exact' reads whole tables; type --config.gravity.estimate=sogram"
     kind, name = rows.kind(optimizer), config.optimizer.name
     if kind == "whole":
         reason = f"optimizer.name={name!r} moves a row by what other rows have; type --config.optimizer.name=adagrad"
@@ -154,7 +152,7 @@ def init(params: Params, parts: Parts, knobs: Knobs, data: Data) -> State:
     """
     held = (
         parts.sampler.init(data, params),
-        {name: build(0.0).init(data, params) for name, build in parts.penalties.items()},
+        {name: build(0.0, parts.gravity).init(data, params) for name, build in parts.penalties.items()},
     )
     return State(
         jnp.zeros((), jnp.int32),
@@ -178,6 +176,7 @@ def step(config: configs.Config, parts: Parts) -> Step:
         )
         # Without tunables the loss stays itself: the objective knows the softmax by identity.
         tuned = {name: knobs[f"objective.{name}"] for name in parts.tunables}
+        gravity = parts.gravity._replace(alpha=knobs["gravity.alpha"], beta=knobs["gravity.beta"])
         objective = objectives.objective(
             parts.model,
             parts.sampler,
@@ -186,7 +185,7 @@ def step(config: configs.Config, parts: Parts) -> Step:
             temperature=knobs["objective.temperature"],
             correction=config.objective.correction,
             unobserved_weight=knobs["objective.unobserved_weight"],
-            penalties={name: build(knobs[f"penalties.{name}"]) for name, build in parts.penalties.items()},
+            penalties={name: build(knobs[f"penalties.{name}"], gravity) for name, build in parts.penalties.items()},
         )
         candidates, sampler_state = objective.sample(objective_key, state.sampler, batch)
         touched = rows.choose(parts.model.specs, objective.reads(batch, candidates, data), parts.by_rows)

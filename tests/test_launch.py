@@ -231,7 +231,7 @@ def test_a_config_file_that_is_not_there_or_defines_nothing(run, tmp_path, capsy
     ("arguments", "term", "step"),
     [
         (["--config.optimizer.name=sgd", "--config.optimizer.learning_rate=1e30"], "loss", 2),
-        (["--config.model.scale=1e30", "--config.penalties.batch_gravity=1"], "batch_gravity", 1),
+        (["--config.model.scale=1e30", "--config.penalties.gravity=1"], "gravity", 1),
     ],
 )
 def test_a_number_that_is_not_finite_ends_the_run_at_its_step(arguments, term, step, run, tmp_path, capsys):

@@ -206,11 +206,11 @@ def test_candidates_may_differ_by_row(data, split):
 def test_penalties_are_added_and_named(data, split):
     model = models.mf(configs.Model(dimension=8), split.train)
     params, batch = setting(model, data)
-    built = {"gravity": penalties.gravity(0.5), "l2": penalties.l2(0.1)}
+    built = {name: getattr(penalties, name)(0.5, penalties.Settings()) for name in ("gravity", "l2")}
+    state = {name: penalty.init(data, params) for name, penalty in built.items()}
     objective = objectives.objective(model, UNIFORM, losses.logistic, score=scores.dot, penalties=built)
-    candidates, state = objective.sample(KEY, UNIFORM.init(data, params), batch)
-    states = objectives.States(state, {"gravity": (), "l2": ()})
-    total, found = objective.value(KEY, params, states, batch, candidates, data)
+    candidates, own = objective.sample(KEY, UNIFORM.init(data, params), batch)
+    total, found = objective.value(KEY, params, objectives.States(own, state), batch, candidates, data)
     assert set(found.terms) == {"loss", "gravity", "l2"}
     np.testing.assert_allclose(total, sum(found.terms.values()), rtol=1e-6)
     dense = 0.5 * jnp.mean((params.tables["query"] @ params.tables["item"].T) ** 2)

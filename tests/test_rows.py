@@ -216,8 +216,8 @@ def test_auto_goes_by_rows_for_each_read(update, reads, wanted):
         ({"optimizer__name": "adam"}, "optimizer.lazy=true"),
         ({"sampler__name": "full"}, "touches every row"),
         ({"penalties__l2": "0.1"}, "penalties.l2 reads whole tables.*batch_l2"),
-        ({"penalties__gravity": "0.1", "model__name": "mf"}, "penalties.gravity reads whole tables.*batch_gravity"),
-        ({"penalties__corpus_gravity": "0.1"}, "penalties.corpus_gravity reads whole tables.*batch_gravity"),
+        ({"penalties__gravity": "0.1", "model__name": "mf"}, "gravity.estimate='exact' reads whole tables.*sogram"),
+        ({"penalties__gravity": "0.1"}, "gravity.estimate='exact' reads whole tables.*sogram"),
     ],
 )
 def test_what_needs_whole_tables_is_refused_with_rows_and_dense_with_auto(

@@ -88,7 +88,8 @@ def test_a_second_call_compiles_nothing(build, knobs, config, split):
 
 def test_a_vmap_over_knobs_and_keys_equals_the_single_runs(build, knobs, config, split):
     """To 1e-4 relative after 5 steps: a mapped matrix product may sum in another order."""
-    config, advance, state, data = build(config, split, penalties__batch_gravity="0.1", sampler__name="uniform")
+    changes = {"penalties__gravity": "0.1", "gravity__estimate": "sogram", "sampler__name": "uniform"}
+    config, advance, state, data = build(config, split, **changes)
     run = jax.jit(train.block(advance, 5))
     rates, keys = jnp.array([1e-3, 1e-2]), jax.random.split(jax.random.key(3), 2)
     base = knobs(config)
@@ -102,15 +103,18 @@ def test_a_vmap_over_knobs_and_keys_equals_the_single_runs(build, knobs, config,
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, single.params)
 
 
-def test_every_knob_reaches_the_program(build, knobs, config, split):
+@pytest.mark.parametrize(("estimate", "read"), [("sogram", ["gravity.alpha"]), ("sagram", ["gravity.beta"])])
+def test_every_knob_reaches_the_program(build, knobs, estimate, read, config, split):
     """A knob that changes nothing would be a setting that lies."""
-    changes = {f"penalties__{name}": "0.1" for name in ("gravity", "corpus_gravity", "batch_gravity", "l2", "batch_l2")}
-    config, advance, state, data = build(config, split, model__name="mf", sampler__name="uniform", **changes)
+    changes = {f"penalties__{name}": "0.1" for name in ("gravity", "l2", "batch_l2")}
+    changes |= {"gravity__estimate": estimate, "model__name": "mf", "sampler__name": "uniform"}
+    config, advance, state, data = build(config, split, **changes)
     run = jax.jit(advance)
     base = knobs(config)
     after = run(base, jax.random.key(0), state, data)[0]
     unread = {f"objective.{one}" for loss in fields.members(losses).values() for one in fields.tunables(loss)}
-    for name in [one for one in base if not one.startswith("wals.") and one not in unread]:
+    unread |= {one for one in base if one.startswith(("wals.", "gravity."))}
+    for name in read + [one for one in base if one not in unread]:
         changed = run(base | {name: base[name] * 2}, jax.random.key(0), state, data)[0]
         assert not np.array_equal(changed.params.tables["item"], after.params.tables["item"]), name
 
@@ -130,13 +134,17 @@ def test_a_penalty_of_weight_0_is_not_in_the_program(build, knobs, config, split
         ({"model.name": "two_towers"}, "unknown model 'two_towers'; did you mean 'two_tower'"),
         ({"optimizer.name": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
         ({"objective.loss": "squared", "objective.correction": "all"}, "type --config.objective.correction=negatives"),
-        ({"objective.score": "cosine", "penalties.batch_gravity": "1"}, "type --config.penalties.batch_gravity=0 or"),
+        ({"objective.score": "cosine", "penalties.gravity": "1"}, "type --config.penalties.gravity=0 or"),
         ({"sampler.name": "in_batch", "train.batch": "1"}, "finds no negatives in train.batch=1"),
         ({"sampler.name": "builtins:repr"}, "sampler.name='builtins:repr' gave .*; wanted a recjax.types.Sampler"),
         ({"model.name": "mf"}, r"model.hidden is \(12,\), which model.name='mf' does not read; leave it out"),
         ({"model.item_features": "item"}, "which model.name='softmax_dnn' does not read"),
-        ({"penalties.gravity": "2.0"}, "--config.penalties.corpus_gravity=2.0"),
-        ({"penalties.corpus_gravity": "2.0", "model.name": "two_tower"}, "--config.penalties.batch_gravity=2.0"),
+        ({"penalties.gravity": "2", "model.name": "two_tower"}, "type --config.gravity.estimate=sogram"),
+        (
+            {"gravity.pairs": "corpus"},
+            "gravity.pairs is 'corpus', which penalties.gravity=0 does not read; leave it out",
+        ),
+        ({"penalties.gravity": "2", "gravity.alpha": "0.5"}, "which gravity.estimate='exact' does not read"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes, message, config, split):
