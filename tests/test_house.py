@@ -261,6 +261,19 @@ def test_the_streaming_frequency_keeps_its_claims():
             assert error(step, *memory) == sorted(error(step, *memory), reverse=True)
 
 
+def test_sogram_keeps_its_claim():
+    """In every seed; less alpha, less variance and more bias."""
+    rows = load("gramian")["rows"]
+    some = [rows[f"SOGram, α = {alpha}"] for alpha in ("0.3", "0.1", "0.03", "0.01")]
+    for side in ("query", "item"):
+        for found in some[:2]:
+            pairs = zip(found[f"{side} error"]["values"], rows["batch"][f"{side} error"]["values"], strict=True)
+            assert all(ours < sampled for ours, sampled in pairs)
+        bias, deviation = ([one[f"{side} {part}"]["mean"] for one in some] for part in ("bias", "deviation"))
+        assert bias == sorted(bias)
+        assert deviation == sorted(deviation, reverse=True)
+
+
 def test_ci_runs_the_readmes_test_command():
     install, run = ["python3 -m pip install -e '.[test]'", "python3 -m pytest"]
     assert f"{install} && {run}" in (ROOT / "README.md").read_text()
