@@ -274,6 +274,14 @@ def test_sogram_keeps_its_claim():
         assert deviation == sorted(deviation, reverse=True)
 
 
+def test_gravity_costs_what_its_page_says():
+    result, page = load("benchmarks/gravity"), (ROOT / "docs" / "gravity.md").read_text()
+    assert result["command"] in page
+    for found in result["rows"].values():
+        assert reports.table(found, ("ms", "ms_min", "ms_max", "to_plain")) in page
+        assert all(found[one]["to_plain"] <= 1.3 for one in ("batch", "sogram"))
+
+
 def test_ci_runs_the_readmes_test_command():
     install, run = ["python3 -m pip install -e '.[test]'", "python3 -m pytest"]
     assert f"{install} && {run}" in (ROOT / "README.md").read_text()
