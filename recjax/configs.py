@@ -152,8 +152,11 @@ class Evaluate:
     select: str = "ndcg@10"  # the validation metric that chooses the stopping step
     batch: int = field(512, least=1)  # queries a tile
     block: int = field(8192, least=1)  # items a block
-    pairs: int = field(1024, least=1)  # folding looks at so many queries by so many items
-    rank: int = field(32, least=1)  # of the truncated SVD that says how related a pair is
+    pairs: int = field(
+        1024, least=4
+    )  # folding looks at so many queries by so many items; on validation at half of each
+    related: str = "svd"  # a member of recjax.relatedness, which says how related a pair is: svd or wals
+    rank: int = field(32, least=1)  # of that smoothed interaction matrix
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,14 +13,16 @@ import recjax
 from recjax import (
     configs,
     datasets,
+    diagnose,
     evaluate,
     fields,
     fit,
-    folding,
     methods,
+    offenders,
     pairs,
     parameters,
     plots,
+    relatedness,
     reports,
     runs,
     splits,
@@ -28,6 +30,8 @@ from recjax import (
 from recjax.errors import DivergedError, InputError
 from recjax.interactions import check, fingerprint
 from recjax.types import Dataset, Params, Split
+
+OFFENDERS = "offenders.csv"
 
 
 class Prepared(NamedTuple):
@@ -67,6 +71,7 @@ def prepare(config: configs.Config) -> Prepared:
     for held in (split.validation, split.test):
         candidates = held.candidates if held else None
         evaluate.check(config.evaluate, queries, items, None if candidates is None else candidates.shape[1])
+    relatedness.resolve(config.evaluate)
     _check_new_queries(config, split)
     if config.model.start:
         parameters.check_start(config, fingerprint(dataset))
@@ -126,6 +131,7 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
     config, _, split, start = prepared
     clock = fit.Clock()
     lines = folder / "metrics.jsonl"
+    before = diagnose.fingerprints(start.state.params.tables)
     fitted = fit.fit(
         config,
         start,
@@ -142,23 +148,31 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         "random": (evaluate.random(), jax.random.key(config.seed)),
     }
     test = evaluate.prepare(split.test, config.evaluate.batch)
-    factors = folding.factors(split.test.known, config.evaluate.rank)
-    found, refused = {}, {}
+    folding = fit.folding(config, split.test, config.evaluate.pairs, clock)
+    found, folds = {}, {}
     for name, (one, params) in judged.items():
         ranking = fit.judging(config, one, params, test, clock)(params, fitted.best_step)
-        sampled = pairs.sample(ranking, split.test.known, one.score, config.evaluate.pairs)
-        folds, refused[name] = pairs.measure(sampled, ranking, split.test.known, factors)
-        found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds
+        scores, folds[name] = folding.measure(ranking, one.score)
+        found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds[name].found
         if one is start.retriever:
-            _draw(folder / "plots", prepared, fitted, ranking, sampled)
+            _draw(folder / "plots", prepared, fitted, ranking, scores)
+            spurious = offenders.worst(ranking, split.test.known, folding.factors, folding.pairs, one.score)
+            diagnosis = diagnose.report(ranking, split, before, fitted.params.tables)
     if fitted.best is not None:
         found[config.model.name][f"validation_{fitted.select}"] = fitted.best
     rate = fitted.steps / clock["train_s"]
     timing = {**clock, "steps_per_s": rate, "examples_per_s": rate * start.examples}
     timing = {name: round(value, 3) for name, value in timing.items()}
+    own = folds[config.model.name]
     echo(reports.table(found, reports.columns(found[config.model.name])))
-    for reason in refused[config.model.name].values():
+    echo(reports.errors(own.found, own.error))
+    for reason in own.refused.values():
         echo(f"refused: {reason}")
+    runs.write_csv(folder / OFFENDERS, list(spurious[0]) if spurious else [], spurious)
+    echo(f"worst offenders, {len(spurious)} in {folder / OFFENDERS}" + (":" if spurious else ": nothing spurious"))
+    if spurious:
+        echo(reports.listing(spurious[:3]))
+    echo("diagnosis: " + ", ".join(f"{name} {reports.number(one)}" for name, one in reports.flat(diagnosis).items()))
     echo(
         f"best step {fitted.best_step:,} of {fitted.steps:,}; " + ", ".join(f"{k} {v:,.1f}" for k, v in timing.items())
     )
@@ -168,7 +182,9 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         "best_step": fitted.best_step,
         "steps": fitted.steps,
         "metrics": found.pop(config.model.name),
-        "refused": refused[config.model.name],
+        "standard_error": own.error,
+        "refused": own.refused,
+        "diagnosis": diagnosis,
         "baselines": found,
         "timing": timing,
     }

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from recjax import configs, evaluate, fields, methods, reports, train
+from recjax import configs, evaluate, fields, methods, pairs, relatedness, reports, train
 from recjax.errors import DivergedError, InputError
 from recjax.types import Dataset, HeldOut, Params
 
@@ -44,6 +44,21 @@ class Fit(NamedTuple):
     steps: int  # done
     select: str  # the metric that chose
     lines: list[dict[str, Any]]  # of metrics.jsonl
+
+
+class Fold(NamedTuple):
+    """What a model's scores of the pairs are, and tell."""
+
+    scores: pairs.PairScores
+    measured: pairs.Measured
+
+
+class Folding(NamedTuple):
+    """How folding is measured on a held-out part, of any model of its data."""
+
+    factors: relatedness.Factors
+    pairs: pairs.Pairs
+    measure: Callable[[evaluate.Ranking, Callable], Fold]  # (ranking, score)
 
 
 def start(config: configs.Config, dataset: Dataset) -> methods.Start:
@@ -91,6 +106,7 @@ def fit(
     if validation is not None:
         judgement, serving = evaluate.prepare(validation, config.evaluate.batch), start.serving(validation)
         judge = judging(config, start.retriever, (state.params, serving), judgement, clock)
+        fold = folding(config, validation, config.evaluate.pairs // 2, clock)
     blocks: dict[int, Callable] = {}
     schedule = _schedule(settings, interactions / start.examples)
     lines: list[dict[str, Any]] = []
@@ -119,7 +135,8 @@ def fit(
                 continue
             ranking = judge((state.params, serving), last)
             found = evaluate.means(ranking, validation.known, config.evaluate)
-            record({"step": last, "split": "validation", **found})
+            folds = fold.measure(ranking, start.retriever.score).measured
+            record({"step": last, "split": "validation", **found, **folds.found, "standard_error": folds.error})
             stale += 1
             if found[select] > best:
                 best, best_step, stale = found[select], last, 0
@@ -150,6 +167,28 @@ def judging(
         return ranking
 
     return judge
+
+
+def folding(config: configs.Config, held: HeldOut, size: int, clock: Clock) -> Folding:
+    """Draws the pairs of a held-out part on which folding is measured.
+
+    Args:
+        size: that many queries by that many items.
+    """
+    with clock.time("relatedness_s"):
+        factors = relatedness.resolve(config.evaluate)(held.known, config.evaluate)
+        drawn = pairs.draw(held, factors, size)
+    scorers: dict[Any, Callable] = {}
+
+    def measure(ranking: evaluate.Ranking, score: Callable) -> Fold:
+        shapes = score, ranking.queries.shape, ranking.items.shape
+        if shapes not in scorers:
+            scorers[shapes] = clock.compile(pairs.scorer(score), ranking.queries, ranking.items, drawn.places)
+        with clock.time("folding_s"):
+            scores = pairs.score(drawn, ranking, scorers[shapes])
+            return Fold(scores, pairs.measure(drawn, scores))
+
+    return Folding(factors, drawn, measure)
 
 
 def _schedule(settings: configs.Train, epoch: float) -> list[tuple[int, int, bool]]:

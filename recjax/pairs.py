@@ -1,74 +1,132 @@
-"""Scores of sampled pairs, and what they tell of folding."""
+"""Folding measured on sampled pairs of a held-out part, each measure with the standard error of the sampling.
+
+The pairs are drawn once, the same for every model of a data set; what they cost at an evaluation is their scores and
+some passes over them.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Array
 
-from recjax import evaluate, folding
+from recjax import evaluate, folding, influence, uncertainty
 from recjax.errors import InputError
-from recjax.types import Dataset
+from recjax.types import HeldOut
+from recjax.uncertainty import Influence, Population
 
 
-class PairScores(NamedTuple):
-    """Scores of sampled pairs: known interactions, and random queries by random items."""
+class Places(NamedTuple):
+    """Where the pairs are: rows of a ranking's queries, and items."""
 
-    observed: np.ndarray  # [E']
-    random: np.ndarray  # [B C]
-    observed_pairs: tuple[np.ndarray, np.ndarray]  # rows of the ranking, items
-    queries: np.ndarray  # [B] rows of the ranking
+    observed_rows: np.ndarray  # [n], known interactions
+    observed_items: np.ndarray  # [n]
+    queries: np.ndarray  # [B] rows, by
     items: np.ndarray  # [C]
 
 
-def sample(ranking: evaluate.Ranking, known: Dataset, score: Callable, size: int) -> PairScores:
-    """Scores of `size` random queries by `size` random items, and of up to 16 · size known interactions.
+class Pairs(NamedTuple):
+    """Known interactions of judged queries, and random judged queries by random items, with what is known of them."""
 
-    The pairs are the same for every model of a data set.
+    places: Places
+    related: np.ndarray  # [B C]
+    observed_related: np.ndarray  # [n]
+    groups: tuple[np.ndarray, np.ndarray] | None  # of the queries [B] and the items [C]
+    population: Population
+
+
+class PairScores(NamedTuple):
+    observed: np.ndarray  # [n]
+    random: np.ndarray  # [B C]
+
+
+class Measured(NamedTuple):
+    """Measures by name, their standard errors, and the reasons why some were refused."""
+
+    found: dict[str, float]
+    error: dict[str, float]
+    refused: dict[str, str]
+
+
+def draw(held: HeldOut, factors: tuple[np.ndarray, np.ndarray], size: int) -> Pairs:
+    """`size` random queries by `size` random items, and up to 16 · size known interactions.
+
+    Args:
+        factors: a query's and an item's, whose products say how related they are; see `relatedness`.
     """
-    rng = np.random.default_rng(0)
-    row_of = np.full(len(known.vocabularies["query"]), -1)
-    row_of[ranking.query] = np.arange(len(ranking.query))
-    rows, items = row_of[known.interactions.query], known.interactions.item
+    rng, known, judged = np.random.default_rng(0), held.known, np.unique(held.relevant.query)
+    row_of, items = np.full(len(known.vocabularies["query"]), -1), len(known.vocabularies["item"])
+    row_of[judged] = np.arange(len(judged))
+    rows = row_of[known.interactions.query]
     usable = np.flatnonzero(rows >= 0)
     chosen = rng.choice(usable, min(len(usable), 16 * size), replace=False)
-    some_queries = rng.choice(len(ranking.query), min(len(ranking.query), size), replace=False)
-    some_items = rng.choice(ranking.items.shape[0], min(ranking.items.shape[0], size), replace=False)
-    with jax.default_matmul_precision("highest"):
-        observed = score(ranking.queries[rows[chosen]], ranking.items[items[chosen]][:, None, :])[:, 0]
-        random = score(ranking.queries[some_queries], ranking.items[some_items])
-    return PairScores(
-        np.asarray(observed, np.float64),
-        np.asarray(random, np.float64),
-        (rows[chosen], items[chosen]),
-        some_queries,
-        some_items,
-    )
-
-
-def measure(
-    pairs: PairScores, ranking: evaluate.Ranking, known: Dataset, factors: tuple[np.ndarray, np.ndarray]
-) -> tuple[dict[str, float], dict[str, str]]:
-    """The folding measures of sampled pairs, and by name the reason why one was refused."""
-    left, right = factors[0][ranking.query], factors[1]
-    rows, items = pairs.observed_pairs
-    related, observed_related = left[pairs.queries] @ right[pairs.items].T, np.sum(left[rows] * right[items], axis=-1)
-
-    def excess() -> dict[str, float]:
-        one = folding.excess(pairs.random, related, observed_scores=pairs.observed, observed_related=observed_related)
-        return {"folding_excess": float(np.mean(one))}
-
-    found, refused = {"random_pair_auc": folding.auc(pairs.observed, pairs.random.reshape(-1))}, {}
-    for name, one in (
-        ("folding_excess", excess),
-        ("random_score", lambda: folding.random_score_quantiles(pairs.observed, pairs.random)),
-    ):
-        try:
-            found |= one()
-        except InputError as error:
-            refused[name] = str(error)
+    some_queries = rng.choice(len(judged), min(len(judged), size), replace=False)
+    some_items = rng.choice(items, min(items, size), replace=False)
+    places = Places(rows[chosen], known.interactions.item[chosen], some_queries, some_items)
+    left, right = factors[0][judged], factors[1]
+    observed_related = np.sum(left[places.observed_rows] * right[places.observed_items], axis=-1)
+    groups = None
     if known.groups is not None:
-        cross = known.groups.query[ranking.query[pairs.queries]][:, None] != known.groups.item[pairs.items]
+        groups = known.groups.query[judged[some_queries]], known.groups.item[some_items]
+    population = Population(len(judged), items, len(usable))
+    return Pairs(places, left[some_queries] @ right[some_items].T, observed_related, groups, population)
+
+
+def scorer(score: Callable[[Array, Array], Array]) -> Callable[[Array, Array, Places], tuple[Array, Array]]:
+    """Builds (queries [Q D], items [N D], places) -> the scores of the pairs, for jax.jit."""
+
+    def scores(queries, items, places: Places):
+        with jax.default_matmul_precision("highest"):
+            observed = score(queries[places.observed_rows], items[places.observed_items][:, None, :])[:, 0]
+            return observed, score(queries[places.queries], items[places.items])
+
+    return scores
+
+
+def score(pairs: Pairs, ranking: evaluate.Ranking, scores: Callable) -> PairScores:
+    """The pairs' scores in a ranking, by a (compiled) scorer."""
+    return PairScores(*map(np.asarray, scores(ranking.queries, ranking.items, pairs.places)))
+
+
+def measure(pairs: Pairs, scores: PairScores) -> Measured:
+    """The folding measures of a model's scores."""
+    observed, random = scores
+    related = {"observed_scores": observed, "observed_related": pairs.observed_related}
+    measured = Measured({}, {}, {})
+
+    def note(values: dict[str, float], influences: dict[str, Influence]) -> None:
+        measured.found.update(values)
+        errors = {name: uncertainty.standard_error(one, pairs.population) for name, one in influences.items()}
+        measured.error.update(errors)
+
+    def excess() -> None:
+        value = folding.excess(random, pairs.related, **related)
+        moved = influence.excess(random, pairs.related, **related)
+        note({"folding_excess": float(np.mean(value))}, {"folding_excess": moved})
+
+    def random_score() -> None:
+        values = folding.random_score_quantiles(observed, random)
+        note(values, influence.random_score_quantiles(observed, random))
+
+    def cross_group_excess() -> None:
+        median = folding.own_group_median(random, *groups)
+        value = folding.cross_group_excess(random, cross, median)
+        note({"cross_group_excess": value}, {"cross_group_excess": influence.cross_group_excess(random, cross, median)})
+
+    wanted = {"folding_excess": excess, "random_score": random_score}
+    auc = folding.auc(observed, random.reshape(-1))
+    note({"random_pair_auc": auc}, {"random_pair_auc": influence.auc(observed, random)})
+    if pairs.groups is not None:
+        groups = pairs.groups
+        cross = groups[0][:, None] != groups[1]
         if cross.any():
-            found["cross_group_auc"] = folding.auc(pairs.observed, pairs.random[cross])
-    return found, refused
+            auc = folding.auc(observed, random[cross])
+            note({"cross_group_auc": auc}, {"cross_group_auc": influence.auc(observed, random, cross)})
+            wanted["cross_group_excess"] = cross_group_excess
+    for name, one in wanted.items():
+        try:
+            one()
+        except InputError as error:
+            measured.refused[name] = str(error)
+    return measured

@@ -13,16 +13,36 @@ PALETTE = plt.get_cmap("tab10")
 
 
 def curves(path: pathlib.Path, lines: Sequence[Mapping], select: str, best_step: int) -> None:
-    """The training loss and the validation metric that chose the stopping step, by step."""
+    """The training loss, the validation metric that chose the stopping step, and folding on validation, by step.
+
+    A band is two standard errors of the sampled pairs.
+    """
     loss = [(line["step"], line["loss"]) for line in lines if "loss" in line]
-    metric = [(line["step"], line[select]) for line in lines if select in line]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    judged = [line for line in lines if select in line]
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.2), layout="constrained")
     left.plot(*np.array(loss).T, color=PALETTE(0))
     left.set(xlabel="step", ylabel="training loss")
-    right.plot(*np.array(metric).reshape(-1, 2).T, marker="o", color=PALETTE(1))
-    right.axvline(best_step, color="0.7", zorder=0)
-    right.set(xlabel="step", ylabel=f"validation {select}", title=f"kept: step {best_step}")
+    middle.plot(*_curve(judged, select), marker="o", color=PALETTE(1))
+    middle.set(xlabel="step", ylabel=f"validation {select}", title=f"kept: step {best_step}")
+    shares = [name for name in judged[-1] if name.startswith("cross_group_share@")][:1] if judged else []
+    for number, name in enumerate([*shares, "cross_group_excess", "folding_excess"], 2):
+        known = [line for line in judged if name in line]
+        if not known:
+            continue
+        steps, value = _curve(known, name)
+        error = np.array([2 * line.get("standard_error", {}).get(name, 0.0) for line in known])
+        right.fill_between(steps, value - error, value + error, color=PALETTE(number), alpha=0.2, linewidth=0)
+        right.plot(steps, value, marker="o", color=PALETTE(number), label=name)
+        right.legend(frameon=False)
+    right.set(xlabel="step", ylabel="folding on validation")
+    for panel in (middle, right):
+        panel.axvline(best_step, color="0.7", zorder=0)
     save(figure, path)
+
+
+def _curve(lines: Sequence[Mapping], name: str) -> np.ndarray:
+    """[2 S]: the steps, and a metric."""
+    return np.array([(line["step"], line[name]) for line in lines]).reshape(-1, 2).T
 
 
 def embeddings(

@@ -1,6 +1,7 @@
 """What a person reads at the end of a run: a table, and a line while it trains."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 COLUMNS = (
     "recall",
@@ -9,6 +10,7 @@ COLUMNS = (
     "coverage",
     "mean_popularity",
     "cross_group_share",
+    "cross_group_excess",
     "folding_excess",
     "random_pair_auc",
 )
@@ -37,6 +39,40 @@ def table(rows: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> str:
     | model |   .0812 |              312.4 |
     """
     return _markdown({row: [number(values.get(name)) for name in names] for row, values in rows.items()}, names)
+
+
+def errors(found: Mapping[str, float], error: Mapping[str, float]) -> str:
+    """Estimates over sampled pairs with their standard errors, in a line.
+
+    >>> errors({"folding_excess": 0.15, "random_pair_auc": 0.9}, {"folding_excess": 0.002, "random_pair_auc": 0.001})
+    'over sampled pairs, ± standard error: folding_excess .1500 ± .0020, random_pair_auc .9000 ± .0010'
+    """
+    parts = [f"{name} {number(found[name])} ± {number(one)}" for name, one in error.items()]
+    return f"over sampled pairs, ± standard error: {', '.join(parts)}"
+
+
+def listing(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of names and numbers as a Markdown table.
+
+    >>> print(listing([{"item": "Fargo", "rank": 1, "score": 2.5}]))
+    | item  | rank | score |
+    | ----- | ---: | ----: |
+    | Fargo |    1 | 2.500 |
+    """
+    cells = [[number(value) if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    return _lines([list(rows[0]), *cells])
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Numbers by the words of their names.
+
+    >>> flat({"collapse": 0.5, "retrieved": {"top 1 %": 0.25}})
+    {'collapse': 0.5, 'retrieved top 1 %': 0.25}
+    """
+    found: dict[str, float] = {}
+    for name, value in nested.items():
+        found |= flat(value, f"{prefix}{name} ") if isinstance(value, Mapping) else {prefix + name: value}
+    return found
 
 
 def number(value: float | None) -> str:
@@ -74,7 +110,11 @@ def summary(rows: Mapping[str, Mapping[str, Mapping[str, float]]], names: Sequen
 
 
 def _markdown(rows: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
-    cells = [["", *names]] + [[row, *values] for row, values in rows.items()]
+    return _lines([["", *names]] + [[row, *values] for row, values in rows.items()])
+
+
+def _lines(cells: Sequence[Sequence[str]]) -> str:
+    """Lines of cells, the first of them the header, the first cell of each to the left."""
     width = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     rule = ["-" * width[0]] + ["-" * (size - 1) + ":" for size in width[1:]]
 

@@ -1,9 +1,11 @@
 """The run folder: written whole or not at all, line by line where a line is the unit."""
 
+import csv
+import io
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,15 @@ def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
 def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
     """Writes an .npz file, whole or not at all."""
     _replace(path, lambda file: np.savez(file, **arrays))
+
+
+def write_csv(path: pathlib.Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes rows as CSV, whole or not at all; without rows the header alone."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _replace(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def append_line(path: pathlib.Path, value: Mapping[str, Any]) -> None:

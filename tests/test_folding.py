@@ -72,3 +72,30 @@ def test_cross_group_share_ignores_missing_items():
         np.array([0, 1, 1]),
     )
     np.testing.assert_allclose(folding.cross_group_share(ids, query_group, item_group), [2 / 3, 1.0, 0.0])
+
+
+def test_cross_group_excess_equals_its_definition():
+    scores, query_group, item_group = RNG.normal(size=(6, 9)), RNG.integers(0, 3, 6), np.arange(9) % 3
+    cross = query_group[:, None] != item_group
+    median = folding.own_group_median(scores, query_group, item_group)
+    np.testing.assert_allclose(median, [np.median(row[~other]) for row, other in zip(scores, cross, strict=True)])
+    far = scores - median[:, None]
+    wanted = np.mean(np.maximum(0, far[cross])) / np.mean(np.abs(far[~cross]))
+    assert folding.cross_group_excess(scores, cross, median) == pytest.approx(wanted, rel=1e-12)
+    moved = folding.cross_group_excess(7 * scores - 3, cross, 7 * median - 3)
+    assert moved == pytest.approx(wanted, rel=1e-9)
+
+
+def test_cross_group_excess_leaves_out_queries_whose_group_has_no_item():
+    scores, item_group = RNG.normal(size=(3, 6)), np.array([0, 0, 0, 1, 1, 1])
+    median = folding.own_group_median(scores, np.array([0, 1, 2]), item_group)
+    assert np.isnan(median).tolist() == [False, False, True]
+    cross = np.array([0, 1, 2])[:, None] != item_group
+    two = folding.cross_group_excess(scores[:2], cross[:2], median[:2])
+    assert folding.cross_group_excess(scores, cross, median) == pytest.approx(two, rel=1e-12)
+
+
+def test_cross_group_excess_without_a_unit_is_refused():
+    cross = np.array([[False, True], [True, False]])
+    with pytest.raises(InputError, match="cross_group_excess: for each query all sampled items of its own group"):
+        folding.cross_group_excess(np.ones((2, 2)), cross, np.ones(2))

@@ -11,7 +11,7 @@ from recjax import reports
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [
-    {"errors"},
+    {"errors", "uncertainty"},
     {"types", "fields"},
     {"configs", "linalg", "importance", "frequency", "tables", "runs", "interactions", "ragged", "reports", "plots"},
     {
@@ -31,11 +31,11 @@ FLOORS = [
         "solvers",
         "rows",
     },
-    {"retrieval", "partition", "penalties"},
+    {"retrieval", "partition", "penalties", "influence"},
     {"datasets", "models", "objectives", "optimizers"},
     {"splits", "train", "evaluate", "wals"},
-    {"methods", "pairs", "bias"},
-    {"fit"},
+    {"methods", "pairs", "relatedness", "diagnose", "bias"},
+    {"fit", "offenders"},
     {"experiment"},
     {"study"},
 ]

@@ -28,8 +28,8 @@ SMALL = [
     "--config.evaluate.rank=4",
 ]
 RESULT = {
-    "status", "experiment", "config", "seed", "data", "environment", "best_step", "steps", "metrics", "refused",
-    "baselines", "timing",
+    "status", "experiment", "config", "seed", "data", "environment", "best_step", "steps", "metrics",
+    "standard_error", "refused", "diagnosis", "baselines", "timing",
 }  # fmt: skip
 
 
@@ -66,14 +66,17 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
     assert run("--workdir=here", *small, config=setup) == 0
     folder = tmp_path / "here"
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {
-        "config.json", "metrics.jsonl", "result.json", "parameters.npz",
+        "config.json", "metrics.jsonl", "result.json", "parameters.npz", "offenders.csv",
         "plots", "plots/curves.png", "plots/embeddings.png", "plots/scores.png",
     }  # fmt: skip
     result = read(folder / "result.json")
     assert set(result) == RESULT
     assert (result["status"], result["experiment"], result["seed"]) == ("completed", setup, 0)
     assert set(result["data"]) == {"name", "queries", "items", "interactions", "order", "fingerprint"}
-    assert set(result["timing"]) == {"compile_s", "train_s", "evaluate_s", "steps_per_s", "examples_per_s"}
+    assert set(result["timing"]) == {
+        "compile_s", "train_s", "evaluate_s", "relatedness_s", "folding_s", "steps_per_s", "examples_per_s",
+    }  # fmt: skip
+    assert set(result["standard_error"]) < set(result["metrics"])
     assert set(result["environment"]) == {"python", "jax", "device", "version"}
     assert {"recall@10", "ndcg@20", "mrr@10", "coverage@10", "mean_popularity@10", "cross_group_share@10"} <= set(
         result["metrics"]
@@ -88,6 +91,7 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
     judged = [line for line in lines(folder / "metrics.jsonl") if "split" in line]
     assert [line["step"] for line in blocks] == [*range(7, result["steps"], 7), result["steps"]]
     assert result["best_step"] == max(judged, key=lambda line: line["ndcg@10"])["step"]
+    assert all({"cross_group_auc", "cross_group_excess"} <= set(line["standard_error"]) <= set(line) for line in judged)
 
 
 def test_the_parameters_that_are_kept_are_those_of_the_best_step(run, tmp_path):
