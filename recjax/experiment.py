@@ -156,8 +156,10 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds[name].found
         if one is start.retriever:
             _draw(folder / "plots", prepared, fitted, ranking, scores)
-            spurious = offenders.worst(ranking, split.test.known, folding.factors, folding.pairs, one.score)
-            diagnosis = diagnose.report(ranking, split, before, fitted.params.tables)
+            with clock.time("diagnosis_s"):
+                spurious = offenders.worst(ranking, split.test.known, folding.factors, folding.pairs, one.score)
+                diagnosis = diagnose.report(ranking, split, before, fitted.params.tables)
+                diagnosis["negatives"] = start.examine(fitted.params, fitted.sampler, split)
     if fitted.best is not None:
         found[config.model.name][f"validation_{fitted.select}"] = fitted.best
     rate = fitted.steps / clock["train_s"]

@@ -44,6 +44,7 @@ class Fit(NamedTuple):
     steps: int  # done
     select: str  # the metric that chose
     lines: list[dict[str, Any]]  # of metrics.jsonl
+    sampler: Any  # the last state of it
 
 
 class Fold(NamedTuple):
@@ -145,7 +146,7 @@ def fit(
             echo(f"step {last:,}: loss {means['loss']:.6g}, validation {select} {reports.number(found[select])}")
             if stale == settings.patience:
                 break
-    return Fit(params, best_step, best if judge else None, last, select, lines)
+    return Fit(params, best_step, best if judge else None, last, select, lines, state.sampler)
 
 
 def judging(

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from recjax import batches, configs, embed, evaluate, fields, models, parameters, scores, solvers, train
+from recjax import batches, configs, embed, evaluate, fields, models, negatives, parameters, scores, solvers, train
 from recjax import wals as alternating
 from recjax.errors import InputError
-from recjax.types import Dataset, HeldOut, Key, Model, Params, State, Step
+from recjax.types import Dataset, HeldOut, Key, Model, Params, Split, State, Step
 
 
 class Start(NamedTuple):
@@ -29,6 +29,8 @@ class Start(NamedTuple):
     examples: int  # that a step looks at
     retriever: evaluate.Retriever
     serving: Callable[[HeldOut], Any]
+    # (params, the sampler's last state, split) -> what the method's negatives are worth, by name
+    examine: Callable[[Params, Any, Split], dict[str, float]] = lambda params, state, split: {}
 
 
 def gradient(config: configs.Config, dataset: Dataset) -> Start:
@@ -43,7 +45,26 @@ def gradient(config: configs.Config, dataset: Dataset) -> Start:
     state = train.init(_params(init_key, parts.model, config), parts, knobs, data)
     retriever = evaluate.model_retriever(parts.model, parts.score, config.evaluate.block)
     retriever = retriever._replace(ready=lambda pair: pair[0])
-    return Start(train.step(config, parts), knobs, key, state, data, config.train.batch, retriever, lambda held: ())
+    drawer = negatives.drawer(
+        parts.model,
+        parts.sampler,
+        parts.score,
+        correction=config.objective.correction,
+        batch=config.train.batch,
+        positives=config.objective.positives,
+        length=config.model.history,
+    )
+
+    def examine(params: Params, state: Any, split: Split) -> dict[str, float]:
+        draw, temperature = jax.jit(drawer), knobs["objective.temperature"]
+        draws = [
+            jax.tree.map(np.asarray, draw(one, temperature, params, state, data))
+            for one in jax.random.split(key, negatives.BATCHES)
+        ]
+        return negatives.report(draws, split)
+
+    advance = train.step(config, parts)
+    return Start(advance, knobs, key, state, data, config.train.batch, retriever, lambda held: (), examine)
 
 
 def wals(config: configs.Config, dataset: Dataset) -> Start:

@@ -33,7 +33,7 @@ FLOORS = [
     },
     {"retrieval", "partition", "penalties", "influence"},
     {"datasets", "models", "objectives", "optimizers"},
-    {"splits", "train", "evaluate", "wals"},
+    {"splits", "train", "evaluate", "wals", "negatives"},
     {"methods", "pairs", "relatedness", "diagnose", "bias"},
     {"fit", "offenders"},
     {"experiment"},

@@ -74,7 +74,8 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
     assert (result["status"], result["experiment"], result["seed"]) == ("completed", setup, 0)
     assert set(result["data"]) == {"name", "queries", "items", "interactions", "order", "fingerprint"}
     assert set(result["timing"]) == {
-        "compile_s", "train_s", "evaluate_s", "relatedness_s", "folding_s", "steps_per_s", "examples_per_s",
+        "compile_s", "train_s", "evaluate_s", "relatedness_s", "folding_s", "diagnosis_s", "steps_per_s",
+        "examples_per_s",
     }  # fmt: skip
     assert set(result["standard_error"]) < set(result["metrics"])
     assert set(result["environment"]) == {"python", "jax", "device", "version"}
