@@ -45,7 +45,7 @@ def dataset(size: int) -> Dataset:
 
 
 def recjax(name: str, size: int) -> Callable[[], float]:
-    """A function that takes STEPS steps and gives the last loss."""
+    """Steps of matrix factorization."""
     optimizer, update, _ = CONTENDERS[name]
     config = configs.Config(
         model=configs.Model(name="mf", dimension=DIMENSION, update=update),
@@ -53,15 +53,17 @@ def recjax(name: str, size: int) -> Callable[[], float]:
         optimizer=configs.Optimizer(name=optimizer, learning_rate=RATE, lazy=optimizer == "adam" and update != "dense"),
         train=configs.Train(batch=BATCH),
     )
-    made = dataset(size)
+    return advancing(config, dataset(size))
+
+
+def advancing(config: configs.Config, made: Dataset) -> Callable[[], float]:
+    """A function that takes STEPS steps of a config and gives the last loss."""
     parts, knobs, data = train.parts(config, made), fields.knobs(config), batches.prepare(made)
     key = jax.random.key(0)
-    start = jax.jit(lambda key: train.init(embed.init(key, parts.model), parts, knobs, data))
-    state = start(key)
+    start = jax.jit(lambda key: embed.init(key, parts.model))
+    held = [train.init(start(key), parts, knobs, data)]
     run = jax.jit(train.block(train.step(config, parts), STEPS), donate_argnums=2)
-    program = run.lower(knobs, key, state, data).compile()
-    held = [state]
-    del state
+    program = run.lower(knobs, key, held[0], data).compile()
 
     def steps() -> float:
         held[0], metrics = program(knobs, key, held[0], data)

@@ -274,12 +274,13 @@ def test_sogram_keeps_its_claim():
         assert deviation == sorted(deviation, reverse=True)
 
 
-def test_gravity_costs_what_its_page_says():
-    result, page = load("benchmarks/gravity"), (ROOT / "docs" / "gravity.md").read_text()
+def test_negatives_and_gravity_cost_what_the_page_says():
+    result, page = load("benchmarks/negatives"), (ROOT / "docs" / "negatives.md").read_text()
     assert result["command"] in page
-    for found in result["rows"].values():
-        assert reports.table(found, ("ms", "ms_min", "ms_max", "to_plain")) in page
-        assert all(found[one]["to_plain"] <= 1.3 for one in ("batch", "sogram"))
+    for rows in result["rows"].values():
+        assert reports.table(rows, ("ms", "ms_min", "ms_max", "to_uniform")) in page
+        for name, row in rows.items():
+            assert row["to_uniform"] <= 1.3 or name == "gravity, sagram" or "exact" in name, name
 
 
 def test_ci_runs_the_readmes_test_command():
