@@ -170,7 +170,7 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
     echo(reports.errors(own.found, own.error))
     for reason in own.refused.values():
         echo(f"refused: {reason}")
-    runs.write_csv(folder / OFFENDERS, list(spurious[0]) if spurious else [], spurious)
+    runs.write_csv(folder / OFFENDERS, offenders.columns(split.test.known), spurious)
     echo(f"worst offenders, {len(spurious)} in {folder / OFFENDERS}" + (":" if spurious else ": nothing spurious"))
     if spurious:
         echo(reports.listing(spurious[:3]))

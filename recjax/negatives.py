@@ -1,12 +1,12 @@
 """What a sampler's candidates are worth: how many of them are positives after all, and how many they amount to."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float, Int
 
 from recjax import batches, embed, importance, logits
 from recjax.types import Batch, Candidates, Data, Key, Model, Params, Sampler, Split
@@ -18,11 +18,11 @@ CELLS = 2**22  # pairs of a query and an item of the whole corpus that are looke
 class Drawn(NamedTuple):
     """A batch's candidates, and what a step lets each count."""
 
-    query: np.ndarray  # [B]
-    ids: np.ndarray | None  # [C] or [B C]; None: the whole corpus
-    where: np.ndarray  # [B C]; for the whole corpus [B L], the ids that must not count
-    weight: np.ndarray  # [B C], up to a factor
-    size: np.ndarray  # [B], the effective sample size; for the whole corpus nothing is sampled: 0
+    query: Int[Any, " B"]
+    ids: Int[Any, "*C"] | None  # [C] or [B C]; None: the whole corpus
+    where: Bool[Any, "B C"] | Int[Any, "B L"]  # for the whole corpus the ids that must not count
+    weight: Float[Any, "#B #C"]  # up to a factor
+    size: Float[Any, " B"]  # the effective sample size; for the whole corpus, where nothing is sampled, 0
 
 
 def drawer(
@@ -35,7 +35,7 @@ def drawer(
     positives: int,
     length: int,
 ) -> Callable[[Key, Array, Params, object, Data], Drawn]:
-    """Builds (key, temperature, params, state of the sampler, data) -> Drawn, for jax.jit: a training batch's candidates.
+    """Builds (key, temperature, params, state of the sampler, data) -> a training batch's candidates, for jax.jit.
 
     Of a sampler that enlarges its sample the first one is taken.
     """
@@ -87,7 +87,10 @@ def report(draws: list[Drawn], split: Split) -> dict[str, float]:
     known = {name: np.unique(np.concatenate([_code(*one[:2], items) for one in of])) for name, of in parts.items()}
     total, false, count, size = 0.0, dict.fromkeys(known, 0.0), [], []
     for drawn in draws:
-        query, ids, where, weight = (_whole(drawn, items) if drawn.ids is None else drawn)[:4]
+        query, ids, where, weight, _ = drawn
+        if ids is None:
+            query = query[: max(1, CELLS // items)]
+            ids, where = np.arange(items), _may_count(where[: len(query)], items)
         if not np.size(ids):
             return {}
         counted = np.broadcast_to(weight, where.shape) * where
@@ -104,13 +107,12 @@ def report(draws: list[Drawn], split: Split) -> dict[str, float]:
     return found
 
 
-def _whole(drawn: Drawn, items: int) -> Drawn:
-    """The whole corpus as candidates of the first queries, as many as are looked at."""
-    query = drawn.query[: max(1, CELLS // items)]
-    where = np.ones((len(query), items), bool)
-    rows, columns = np.nonzero(drawn.where[: len(query)] < items)
-    where[rows, drawn.where[rows, columns]] = False
-    return Drawn(query, np.arange(items), where, np.ones((1, 1)), drawn.size)
+def _may_count(excluded: np.ndarray, items: int) -> np.ndarray:
+    """The ids [B L] that must not count, as a mask [B N]."""
+    where = np.ones((len(excluded), items), bool)
+    rows, columns = np.nonzero(excluded < items)
+    where[rows, excluded[rows, columns]] = False
+    return where
 
 
 def _code(query: np.ndarray, item: np.ndarray, items: int) -> np.ndarray:

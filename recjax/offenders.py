@@ -16,6 +16,12 @@ from recjax.types import Bag, Dataset
 MOST = 100
 
 
+def columns(known: Dataset) -> list[str]:
+    """The names of a row's values."""
+    title = ["title"] if isinstance(known.corpus.get("title"), Bag) else []
+    return ["query", "item", *title, "rank", "score", "relatedness", "popularity", "why"]
+
+
 def worst(
     ranking: evaluate.Ranking, known: Dataset, factors: Factors, pairs: Pairs, score: Callable[[Array, Array], Array]
 ) -> list[dict[str, Any]]:
@@ -26,8 +32,11 @@ def worst(
 
     Returns:
         At most 100 rows: query and item by their raw names, the item's title where it has one, its rank in the
-        query's list, its score, relatedness, known interactions (popularity), and why it is spurious.
+        query's list, its score, relatedness, known interactions (popularity), and why it is spurious. None where only
+        candidates were ranked: who they are is not the model's doing.
     """
+    if ranking.sampled:
+        return []
     related = _related(ranking, factors)
     found = ranking.ids >= 0
     if known.groups is not None:
@@ -44,23 +53,28 @@ def worst(
         scores = np.asarray(score(ranking.queries[rows], ranking.items[items][:, None, :]))[:, 0]
     together = _together(known, ranking.query[rows], items)
     popularity = np.bincount(known.interactions.item, minlength=len(known.vocabularies["item"]))
-    title = known.corpus.get("title")
     table = []
     for number, (row, found_item) in enumerate(zip(rows, items, strict=True)):
         query, item = int(ranking.query[row]), int(found_item)
-        line: dict[str, Any] = {
+        line = {
             "query": str(known.vocabularies["query"][query]),
             "item": str(known.vocabularies["item"][item]),
+            "title": _title(known, item),
+            "rank": int(place[number]) + 1,
+            "score": float(scores[number]),
+            "relatedness": float(related[row, place[number]]),
+            "popularity": int(popularity[item]),
+            "why": _why(known, query, item, int(together[number])),
         }
-        if isinstance(title, Bag):
-            line["title"] = " ".join(known.vocabularies["title"][title.ids[item][title.where[item]]])
-        line["rank"] = int(place[number]) + 1
-        line["score"] = float(scores[number])
-        line["relatedness"] = float(related[row, place[number]])
-        line["popularity"] = int(popularity[item])
-        line["why"] = _why(known, query, item, int(together[number]))
-        table.append(line)
+        table.append({name: line[name] for name in columns(known)})
     return table
+
+
+def _title(known: Dataset, item: int) -> str:
+    title = known.corpus.get("title")
+    if not isinstance(title, Bag):
+        return ""
+    return " ".join(known.vocabularies["title"][title.ids[item][title.where[item]]])
 
 
 def _why(known: Dataset, query: int, item: int, together: int) -> str:

@@ -83,6 +83,10 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
         result["metrics"]
     )
     assert set(result["baselines"]) == {"popularity", "random"}
+    assert (folder / "offenders.csv").read_text().startswith("query,item,rank,score,relatedness,popularity,why\n")
+    assert set(result["diagnosis"]) == {
+        "collapse", "retrieved", "relevant", "dead_rows", "never_trained", "negatives",
+    }  # fmt: skip
     config = read(folder / "config.json")
     assert config == {"experiment": setup, **result["config"]}
     table = capsys.readouterr().out

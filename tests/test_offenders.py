@@ -30,6 +30,7 @@ PAIRS = Pairs(None, np.array([[9.0, 9.5], [10.0, 20.0]]), None, None, None)
 
 def test_items_of_another_group_by_rank_and_by_name():
     found = offenders.worst(RANKING, KNOWN, FACTORS, PAIRS, scores.dot)
+    assert [list(line) for line in found] == [offenders.columns(KNOWN)] * 2
     together = "no other query met it and anything that this one met"
     assert found == [
         {
@@ -55,6 +56,7 @@ def test_without_groups_those_that_are_less_related_than_random_pairs():
 def test_nothing_spurious_gives_no_rows():
     ranking = RANKING._replace(ids=np.array([[2, -1], [0, -1], [3, 4]]))
     assert offenders.worst(ranking, KNOWN, FACTORS, PAIRS, scores.dot) == []
+    assert offenders.worst(RANKING._replace(sampled=True), KNOWN, FACTORS, PAIRS, scores.dot) == []
 
 
 @pytest.mark.parametrize(("query", "item", "count"), [(0, 2, 1), (0, 3, 0), (1, 0, 1), (2, 3, 0)])

@@ -159,3 +159,10 @@ def test_a_nested_number_that_is_not_finite_is_null_in_a_line(bad, nest):
 def test_a_number_that_is_not_finite_is_null_in_a_file(bad):
     runs.write_json(pathlib.Path("result.json"), {"metrics": {"ndcg@10": bad, "recall@10": 0.5}})
     assert strict(pathlib.Path("result.json").read_text()) == {"metrics": {"ndcg@10": None, "recall@10": 0.5}}
+
+
+def test_rows_become_csv_with_their_header(tmp_path):
+    runs.write_csv(tmp_path / "a.csv", ["x", "why"], [{"x": 1.5, "why": 'a, "b"'}])
+    assert (tmp_path / "a.csv").read_text() == 'x,why\n1.5,"a, ""b"""\n'
+    runs.write_csv(tmp_path / "a.csv", ["x", "why"], [])
+    assert (tmp_path / "a.csv").read_text() == "x,why\n"
