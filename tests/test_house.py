@@ -190,6 +190,11 @@ def test_folding_keeps_its_claim(cure):
     assert all(best < last for best, last in done)
 
 
+@pytest.mark.parametrize("world", ["embedded world", "MovieLens 1M"])
+def test_folding_is_cheap_enough_for_every_evaluation(world):
+    assert mean(load("folding_cost"), world, "folding_ms") < 100
+
+
 def test_training_by_rows_keeps_its_claims():
     """Its cost does not grow, is below PyTorch's, and its memory is that of what is kept."""
     rows = load("benchmarks/step_cost")["rows"]
