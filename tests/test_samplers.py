@@ -198,7 +198,7 @@ def refined(name, key, data, logits, **changes):
 
 
 def test_resampling_by_scores_is_unbiased_and_follows_the_softmax(data):
-    """For a row: sums of exp(logit) and of another function over the corpus but the positive; 64 places are expected."""
+    """For a row: sums of exp(logit) and of another function over the corpus but the positive."""
     item = jnp.arange(data.frequency.shape[0])
     logits, other = 2.0 * jnp.sin(item * 1.7), jnp.cos(item * 0.9)
 
