@@ -85,7 +85,8 @@ def features(
         taken: on a ring (times unknown), how many interactions from `position` on are the example's own positives.
 
     Returns:
-        "query" ids, the "history" bag, each side feature of the query, and where times are known "since_last"
+        "query" ids, the "history" bag, for each side feature of ids of the items the bag of it over the history, as
+        "history_NAME", each side feature of the query, and where times are known "since_last"
         (log(1 + days) since the last known interaction; 0 without one) and "example_age".
     """
     start, stop = data.offsets[query][:, None], data.offsets[query + 1][:, None]
@@ -100,11 +101,24 @@ def features(
     index = jnp.where(where, index, 0)
     found = {name: jax.tree.map(lambda leaf: leaf[query], value) for name, value in data.queries.items()}
     found |= {"query": query, "history": Bag(jnp.where(where, data.interactions.item[index], 0), where)}
+    found |= {f"history_{name}": bag for name, bag in _over(found["history"], data.corpus).items()}
     if now is not None and data.interactions.time is not None:
         last = data.interactions.time[jnp.maximum(position - 1, 0)]
         days = jnp.where(position > start[:, 0], now - last, 0) / DAY
         found["since_last"] = jnp.log1p(jnp.maximum(days, 0.0))
         found["example_age"] = jnp.broadcast_to(jnp.asarray(age, jnp.float32), query.shape)
+    return found
+
+
+def _over(history: Bag, corpus: Features) -> dict[str, Bag]:
+    """The items' side features over a history, all in one bag [B L], or [B L · L'] where they are bags themselves."""
+    found = {}
+    for name, value in corpus.items():
+        if isinstance(value, Bag):
+            ids, where = value.ids[history.ids], value.where[history.ids] & history.where[..., None]
+            found[name] = Bag(*(part.reshape(*history.ids.shape[:-1], -1) for part in (ids, where)))
+        elif name != "item" and jnp.issubdtype(value.dtype, jnp.integer):
+            found[name] = Bag(value[history.ids], history.where)
     return found
 
 

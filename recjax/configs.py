@@ -29,7 +29,8 @@ class Data:
     share: float = field(
         0.1, above=0.0, below=0.5
     )  # share_out: the share of each query's interactions that each held-out part gets
-    seed: int = field(0, least=0)  # share_out: of the draw
+    seed: int = field(0, least=0)  # of the draw, where a split draws
+    cap: int = field(0, least=0)  # in training a query's interactions weigh as much as so many at most; 0: no cap
     # movielens: ratings below it are no interactions but impressions, explicit negatives; 0: all are interactions
     least_rating: float = field(0.0, least=0.0)
     repeats: bool = False  # keep a query's repeated interactions with an item
@@ -41,7 +42,8 @@ class Model:
     name: str = "softmax_dnn"  # a member of recjax.models
     dimension: int = field(64, least=1)  # D
     history: int = field(50, least=1)  # L: how many items known before a query brings along
-    # Names of features, or: "side" (all side features), "recency" (since_last, where times are known), "all".
+    # Names of features, or: "side" (all side features), "recency" (since_last, where times are known), "all" (these, the
+    # query's id and example_age), "history_side" (the side features of the history's items, as history_NAME).
     query_features: tuple[str, ...] = ("history", "recency", "side")
     item_features: tuple[str, ...] = ("item", "side")
     hidden: tuple[int, ...] = field((256,), least=1)  # sizes of the hidden layers

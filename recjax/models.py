@@ -72,17 +72,30 @@ def _tower(settings: configs.Model, features: Sequence[Feature], specs: dict[str
 def _query_features(settings: configs.Model, dataset: Dataset, specs: dict[str, Table]) -> list[Feature]:
     timed = dataset.interactions.time is not None
     own = ["history", "query"] + ["since_last", "example_age"] * timed
-    chosen = _choose("query_features", settings.query_features, own, dataset.queries)
-    return _features(settings, dataset, chosen, dataset.queries, specs)
+    over = {f"history_{name}": value for name, value in dataset.corpus.items() if name != "item" and not _dense(value)}
+    chosen = _choose("query_features", settings.query_features, own, dataset.queries, list(over))
+    return _features(settings, dataset, chosen, {**dataset.queries, **over}, specs)
 
 
-def _choose(field: str, names: Sequence[str], own: Sequence[str], given: Features) -> list[str]:
+def _dense(value) -> bool:
+    return not isinstance(value, Bag) and np.issubdtype(value.dtype, np.floating)
+
+
+def _choose(
+    field: str, names: Sequence[str], own: Sequence[str], given: Features, over: Sequence[str] = ()
+) -> list[str]:
+    """The features that `names` name, groups resolved.
+
+    Args:
+        over: features of the history's items, which no group but "history_side" has.
+    """
     side = [name for name in given if name not in ("query", "item")]
     groups = {"side": side, "recency": ["since_last"] if "since_last" in own else [], "all": [*own, *side]}
+    groups |= {"history_side": list(over)} if "history" in own else {}
     chosen = [one for name in names for one in groups.get(name, [name])]
     for name in chosen:
-        if name not in own and name not in side:
-            raise unknown(f"feature in model.{field}", name, [*own, *side, *groups])
+        if name not in own and name not in side and name not in over:
+            raise unknown(f"feature in model.{field}", name, [*own, *side, *over, *groups])
     if not chosen:
         raise InputError(f"model.{field} is empty; type for example --config.model.{field}={own[0]}")
     return list(dict.fromkeys(chosen))
@@ -101,10 +114,11 @@ def _features(
         elif name in ("query", "item"):
             table = name
             specs.setdefault(table, _id_table(settings, dataset, name, unknown_rows=1))
-        elif value is None or (not isinstance(value, Bag) and np.issubdtype(value.dtype, np.floating)):
+        elif value is None or _dense(value):
             table = ""
         else:
-            table, size = name, len(dataset.vocabularies[name])
+            table = name.removeprefix("history_")  # a feature of the history's items shares its table with theirs
+            size = len(dataset.vocabularies[table])
             buckets = settings.buckets if size > settings.buckets else 0
             table_of = Table(size, settings.side, settings.scale, buckets, 1, settings.storage, settings.update)
             specs.setdefault(table, table_of)

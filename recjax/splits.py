@@ -19,12 +19,37 @@ def last_out(dataset: Dataset, settings: configs.Data) -> Split:
     """
     if dataset.interactions.time is None:
         raise InputError(
-            "data.split='last_out' needs times and this data set has none; type --config.data.split=share_out"
+            f"data.split={settings.split!r} needs times and this data set has none; type --config.data.split=share_out"
         )
     query = dataset.interactions.query
     count = np.bincount(query)[query]
     left = np.searchsorted(query, query, side="right") - 1 - np.arange(len(query))  # interactions still to come
-    return _split(dataset, (count >= 3) & (left == 1), (count >= 3) & (left == 0))
+    return _split(dataset, settings, (count >= 3) & (left == 1), (count >= 3) & (left == 0))
+
+
+def last_out_ring(dataset: Dataset, settings: configs.Data) -> Split:
+    """As `last_out`, but training forgets times and order: an example's history is the query's *other* interactions.
+
+    So it learns to fill a gap with what came later in sight, and is judged on the future. The order is drawn by
+    data.seed. Source: Covington et al. 2016, figure 5a (5b is `last_out`).
+    """
+    split = last_out(dataset, settings)
+    return split._replace(train=_shuffle(split.train, settings))
+
+
+def random_out(dataset: Dataset, settings: configs.Data) -> Split:
+    """One interaction of each query, drawn at random, is test, another validation; times and order are forgotten.
+
+    Queries with fewer than 3 only train. What is known then comes from before and after what is relevant: an easier task than
+    the future, and not one that a service meets. The draw is fixed by data.seed.
+
+    Raises:
+        InputError: no query has 3 interactions.
+    """
+    shuffled = _shuffle(dataset, settings)
+    query = shuffled.interactions.query
+    rank, enough = _rank(query), np.bincount(query)[query] >= 3
+    return _split(shuffled, settings, enough & (rank == 1), enough & (rank == 0))
 
 
 def share_out(dataset: Dataset, settings: configs.Data) -> Split:
@@ -40,7 +65,7 @@ def share_out(dataset: Dataset, settings: configs.Data) -> Split:
     query = shuffled.interactions.query
     rank = _rank(query)
     held = np.floor(settings.share * np.bincount(query)[query]).astype(np.int64)
-    return _split(shuffled, (rank >= held) & (rank < 2 * held), rank < held)
+    return _split(shuffled, settings, (rank >= held) & (rank < 2 * held), rank < held)
 
 
 def queries_out(dataset: Dataset, settings: configs.Data) -> Split:
@@ -60,7 +85,7 @@ def queries_out(dataset: Dataset, settings: configs.Data) -> Split:
     held = int(settings.share * len(usable))
     relevant = _rank(query) < count[query] // 5
     parts = [np.isin(query, some) for some in (usable[:held], usable[held : 2 * held])]
-    return _split(shuffled, parts[0] & relevant, parts[1] & relevant, unseen=parts[0] | parts[1])
+    return _split(shuffled, settings, parts[0] & relevant, parts[1] & relevant, unseen=parts[0] | parts[1])
 
 
 def ncf(dataset: Dataset, settings: configs.Data) -> Split:
@@ -89,7 +114,7 @@ def ncf(dataset: Dataset, settings: configs.Data) -> Split:
     held = dataset.interactions.item == item[dataset.interactions.query]
     train = dataset._replace(interactions=take(dataset.interactions, ~held))
     candidates = np.concatenate([own, np.where(drawn == own, -1, drawn)], axis=1)
-    return Split(train, None, HeldOut(train, take(dataset.interactions, held), candidates))
+    return Split(_capped(train, settings), None, HeldOut(train, take(dataset.interactions, held), candidates))
 
 
 def _known(dataset: Dataset, kept: Interactions) -> Dataset:
@@ -118,7 +143,22 @@ def _rank(query: np.ndarray) -> np.ndarray:
     return np.arange(len(query)) - np.searchsorted(query, query)
 
 
-def _split(dataset: Dataset, validation: np.ndarray, test: np.ndarray, unseen: np.ndarray | None = None) -> Split:
+def _capped(train: Dataset, settings: configs.Data) -> Dataset:
+    """The same interactions; each of a query with n > data.cap of them weighs data.cap / n of what it did."""
+    if not settings.cap:
+        return train
+    query, _, weight, _ = train.interactions
+    share = np.minimum(1.0, settings.cap / np.bincount(query)[query])
+    return train._replace(interactions=train.interactions._replace(weight=(weight * share).astype(np.float32)))
+
+
+def _split(
+    dataset: Dataset,
+    settings: configs.Data,
+    validation: np.ndarray,
+    test: np.ndarray,
+    unseen: np.ndarray | None = None,
+) -> Split:
     """Holds two sets of interactions out.
 
     Args:
@@ -135,7 +175,7 @@ def _split(dataset: Dataset, validation: np.ndarray, test: np.ndarray, unseen: n
         return _known(dataset, take(dataset.interactions, which))
 
     return Split(
-        those(~validation & ~test & (True if unseen is None else ~unseen)),
+        _capped(those(~validation & ~test & (True if unseen is None else ~unseen)), settings),
         HeldOut(those(~validation & ~test), take(dataset.interactions, validation)),
         HeldOut(those(~test), take(dataset.interactions, test)),
     )

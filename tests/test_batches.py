@@ -7,7 +7,7 @@ import pytest
 
 from recjax import batches
 from recjax.errors import InputError
-from recjax.types import Dataset, Interactions
+from recjax.types import Bag, Dataset, Interactions
 
 DAY = 86_400
 
@@ -28,9 +28,9 @@ ITEM = [5, 6, 7, 8, 9, 5, 6, 5]
 TIME = [0, DAY, DAY, 8 * DAY, 4 * DAY, 0, 2 * DAY, 10 * DAY]
 
 
-def bags(features):
-    history = features["history"]
-    return [list(np.asarray(ids)[np.asarray(where)]) for ids, where in zip(history.ids, history.where, strict=True)]
+def bags(features, name="history"):
+    bag = features[name]
+    return [list(np.asarray(ids)[np.asarray(where)]) for ids, where in zip(bag.ids, bag.where, strict=True)]
 
 
 def features(data, query, position, length=3, **more):
@@ -162,3 +162,13 @@ def test_large_unix_times_keep_their_seconds():
 def test_data_that_no_step_can_use_is_refused(given, message):
     with pytest.raises(InputError, match=message):
         batches.prepare(given)
+
+
+def test_the_side_features_of_a_history_are_bags_over_its_items():
+    """Query 0 has items 1 and 2 before the moment; item i has year 10 + i, and genres i of (0,), (0, 1), (1,)."""
+    genres = Bag(np.array([[0, 9], [0, 1], [1, 9]], np.int32), np.array([[True, False], [True, True], [True, False]]))
+    known = dataset([0, 0, 0], [1, 2, 0], [1, 2, 3], items=3)
+    known = known._replace(corpus=dict(known.corpus) | {"year": np.arange(10, 13, dtype=np.int32), "genres": genres})
+    found = features(batches.prepare(known), [0], [2])
+    assert bags(found, "history_year") == [[12, 11]]
+    assert bags(found, "history_genres") == [[1, 0, 1]]

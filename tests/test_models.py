@@ -87,6 +87,8 @@ def test_side_vocabularies_beyond_the_buckets_are_hashed(split):
         (("side",), {"country", "age", "device"}),
         (("history", "query", "since_last"), {"history", "query", "since_last"}),
         (("all",), {"history", "query", "since_last", "example_age", "country", "age", "device"}),
+        (("history_topics",), {"history_topics"}),
+        (("history_side",), {"history_language", "history_topics", "history_publisher"}),
         (("age", "side", "age"), {"country", "age", "device"}),
     ],
 )
@@ -99,6 +101,11 @@ def test_the_query_tower_reads_the_chosen_features_and_no_other(chosen, read, da
     for name in read:
         with pytest.raises(KeyError, match=name):
             embed.queries(None, model, params, {one: features[one] for one in read - {name}})
+
+
+def test_a_feature_of_the_history_shares_its_table_with_the_items(split):
+    model = build("two_tower", split.train, query_features=("history_topics",), item_features=("topics",))
+    assert set(model.specs) == {"item", "topics"}
 
 
 @pytest.mark.parametrize("side", ["query", "item"])

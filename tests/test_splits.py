@@ -1,5 +1,6 @@
 """Splits: what is held out, what is known then, and that nothing is lost."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -68,6 +69,49 @@ def test_last_out_holds_out_one_of_a_query_with_3(count, held):
     assert np.sum(split.test.relevant.query == 1) == held
 
 
+def test_last_out_ring_judges_as_last_out_and_trains_without_times():
+    dataset = random()
+    ring, future = splits.last_out_ring(dataset, SETTINGS), splits.last_out(dataset, SETTINGS)
+    for one, other in ((ring.validation, future.validation), (ring.test, future.test)):
+        np.testing.assert_array_equal(one.relevant.weight, other.relevant.weight)
+        np.testing.assert_array_equal(one.known.interactions.weight, other.known.interactions.weight)
+        assert one.known.interactions.time is not None
+    assert ring.train.interactions.time is None
+    assert rows(ring.train.interactions) != rows(future.train.interactions)
+
+
+@pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 0), (3, 1), (4, 1), (30, 1)])
+def test_random_out_holds_out_one_of_a_query_with_3(count, held):
+    split = splits.random_out(build([0] * 3 + [1] * count, np.arange(3 + count)), SETTINGS)
+    for part, wanted in ((split.validation.relevant, held), (split.test.relevant, held)):
+        assert np.bincount(part.query, minlength=2).tolist() == [1, wanted]
+    assert np.bincount(split.train.interactions.query).tolist() == [1, count - 2 * held]
+
+
+def test_random_out_draws_every_interaction_alike():
+    found = splits.random_out(build(np.repeat(np.arange(4000), 4), None), SETTINGS)
+    for part in (found.validation.relevant, found.test.relevant):
+        counts = np.bincount(part.weight % 4, minlength=4)
+        # Each count is Binomial(4000, 1 / 4): 8 bounds of 5 deviations fail by chance with probability 5e-6.
+        assert np.abs(counts - 1000).max() < 5 * math.sqrt(4000 * 0.25 * 0.75)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_a_cap_limits_the_weight_of_a_query_in_training_alone(name):
+    dataset = random()
+    dataset = dataset._replace(
+        interactions=dataset.interactions._replace(weight=np.ones(len(dataset.interactions.query)))
+    )
+    plain = FAMILY[name](dataset, SETTINGS)
+    capped = FAMILY[name](dataset, dataclasses.replace(SETTINGS, cap=3))
+    count = np.bincount(plain.train.interactions.query, minlength=40)
+    total = np.bincount(capped.train.interactions.query, capped.train.interactions.weight, minlength=40)
+    np.testing.assert_allclose(total, np.minimum(count, 3), rtol=1e-6)
+    for one, other in ((plain.train, capped.train), (plain.test.known, capped.test.known)):
+        np.testing.assert_array_equal(one.interactions.item, other.interactions.item)
+    np.testing.assert_array_equal(capped.test.known.interactions.weight, 1.0)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.4, 0.49])
 def test_share_out_gives_the_floor_of_the_share(share):
     split = splits.share_out(random(), configs.Data(share=share))
@@ -126,7 +170,9 @@ def test_nothing_is_lost_and_nothing_twice(name):
 @pytest.mark.parametrize("name", [name for name in FAMILY if name != "queries_out"])
 def test_what_is_known_at_test_includes_validation(name):
     found = all_rows(FAMILY[name](random(), SETTINGS))
-    assert found["known at validation"] == found["train"]
+    # last_out_ring shuffles what trains, and not what is known.
+    assert sorted(found["known at validation"]) == sorted(found["train"])
+    assert name == "last_out_ring" or found["known at validation"] == found["train"]
     assert sorted(found["known at test"]) == sorted(found["train"] + found["validation"])
 
 
