@@ -42,8 +42,8 @@ class Model:
     name: str = "softmax_dnn"  # a member of recjax.models
     dimension: int = field(64, least=1)  # D
     history: int = field(50, least=1)  # L: how many items known before a query brings along
-    # Names of features, or: "side" (all side features), "recency" (since_last, where times are known), "all" (these, the
-    # query's id and example_age), "history_side" (the side features of the history's items, as history_NAME).
+    # Names of features, or: "side" (all side features), "recency" (since_last, where times are known), "all" (these,
+    # the query's id and example_age), "history_side" (the side features of the history's items, as history_NAME).
     query_features: tuple[str, ...] = ("history", "recency", "side")
     item_features: tuple[str, ...] = ("item", "side")
     hidden: tuple[int, ...] = field((256,), least=1)  # sizes of the hidden layers

@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -120,6 +121,32 @@ def against(
         panel.minorticks_off()
         panel.set(xlabel=label, title=metric)
         panel.spines[["top", "right"]].set_visible(False)
+    save(figure, path)
+
+
+class Panel(NamedTuple):
+    """Some lines over places on an axis, which are evenly spaced: line -> place -> its "mean" and "sd"."""
+
+    title: str
+    label: str  # of the axis
+    lines: Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def lines(path: pathlib.Path, panels: Sequence[Panel]) -> None:
+    """Lines with bands of one standard deviation, a panel a metric; each line may have places of its own."""
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.2), layout="constrained", squeeze=False)
+    for axis, panel in zip(axes[0], panels, strict=True):
+        places = list(dict.fromkeys(place for line in panel.lines.values() for place in line))
+        for number, (name, line) in enumerate(panel.lines.items()):
+            at = [places.index(place) for place in line]
+            mean, sd = (np.array([found[one] for found in line.values()]) for one in ("mean", "sd"))
+            axis.fill_between(at, mean - sd, mean + sd, color=PALETTE(number), alpha=0.2, linewidth=0)
+            axis.plot(at, mean, marker="o", markersize=4, color=PALETTE(number), label=name)
+        axis.set_xticks(range(len(places)), places)
+        axis.set(xlabel=panel.label, title=panel.title)
+        axis.spines[["top", "right"]].set_visible(False)
+        if len(panel.lines) > 1:
+            axis.legend(frameon=False, fontsize=7)
     save(figure, path)
 
 

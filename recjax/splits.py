@@ -40,8 +40,8 @@ def last_out_ring(dataset: Dataset, settings: configs.Data) -> Split:
 def random_out(dataset: Dataset, settings: configs.Data) -> Split:
     """One interaction of each query, drawn at random, is test, another validation; times and order are forgotten.
 
-    Queries with fewer than 3 only train. What is known then comes from before and after what is relevant: an easier task than
-    the future, and not one that a service meets. The draw is fixed by data.seed.
+    Queries with fewer than 3 only train. What is known then comes from before and after what is
+    relevant: an easier task than the future, and not one that a service meets. The draw is fixed by data.seed.
 
     Raises:
         InputError: no query has 3 interactions.
