@@ -144,7 +144,7 @@ def _partition(positive, negative, *, target, where, weight) -> Array:
 def _estimate(exact: float, errors: np.ndarray, width: float) -> Estimate:
     """Of errors [rows, draws]: rows are given, draws are random."""
     bias, sd = float(errors.mean()), float(np.sqrt(errors.var(1, ddof=1).mean()))
-    error = sd / np.sqrt(errors.size)
+    error = sd / float(np.sqrt(errors.size))
     return Estimate(exact, bias, bias - width * error, bias + width * error, sd)
 
 
@@ -167,7 +167,7 @@ def _jackknife(exact: float, norms: np.ndarray, width: float) -> Estimate:
     """Of estimates [rows, 1 + GROUPS], the first of which is from all draws. Source: Efron and Stein 1981."""
     bias, left = float(norms[:, 0].mean()), norms[:, 1:].mean(0)
     error = float(np.sqrt((GROUPS - 1) / GROUPS * np.sum((left - left.mean()) ** 2)))
-    return Estimate(exact, bias, bias - width * error, bias + width * error, error * np.sqrt(GROUPS))
+    return Estimate(exact, bias, bias - width * error, bias + width * error, error * float(np.sqrt(GROUPS)))
 
 
 def _dot(one: Any, two: Any) -> Array:
