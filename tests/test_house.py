@@ -295,6 +295,22 @@ def test_the_courses_exercise_keeps_its_claim():
     assert ndcg["mf, gravity and L2"] > max(ndcg["softmax, rate 1"], ndcg["softmax, rate 8"])
 
 
+def test_the_popularity_effect_keeps_its_claim():
+    result = load("popularity_effect")
+
+    def both(model, metric):
+        return [mean(result, f"{model}: {score}", metric) for score in ("dot", "cosine")]
+
+    gravity, softmax, alone = "mf, gravity and L2", "softmax, rate 1", "mf, observed pairs"
+    follows = {model: both(model, "norm_popularity")[0] for model in (gravity, softmax, alone)}
+    assert follows[alone] < -0.5 < 0 < follows[softmax] < 0.9 < follows[gravity]
+    dot, cosine = both(gravity, "neighbours_popularity")
+    assert dot >= 2 * cosine
+    assert dot / cosine > both(softmax, "neighbours_popularity")[0] / both(softmax, "neighbours_popularity")[1] > 1
+    assert both(gravity, "neighbours_genres") == sorted(both(gravity, "neighbours_genres"))
+    assert both(alone, "mean_popularity@10")[0] < both(alone, "mean_popularity@10")[1]
+
+
 def test_ci_runs_the_readmes_test_command():
     install, run = ["python3 -m pip install -e '.[test]'", "python3 -m pytest"]
     assert f"{install} && {run}" in (ROOT / "README.md").read_text()
