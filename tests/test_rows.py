@@ -8,12 +8,14 @@ import numpy as np
 import optax
 import pytest
 
-from recjax import optimizers, rows, tables, train
+from recjax import fields, optimizers, rows, samplers, tables, train
 from recjax.errors import InputError
 from recjax.tables import Table
 from recjax.types import Params
 
-SAMPLERS = ["none", "uniform", "popularity", "log_uniform", "in_batch", "mixed"]
+SAMPLERS = sorted(
+    set(fields.members(samplers)) - {"full", "impressions"}
+)  # those that need no whole table, nor more data
 EXACT = ["adagrad", "rowwise_adagrad", "sgd", "sign_sgd"]
 WHOLE = ["adafactor", "fromage", "lamb", "lars", "novograd", "sm3"]
 
