@@ -9,9 +9,11 @@ from jaxtyping import Array, Bool, Int
 
 from recjax.types import Batch, Candidates, Data, Params, Sampler
 
+CHUNK = 8192  # interactions that are looked up at once
+
 
 class Known(NamedTuple):
-    """Each query's items in rising order: query q's are `items[offsets[q]:offsets[q + 1]]`."""
+    """Each query's items: query q's are `items[offsets[q]:offsets[q + 1]]`."""
 
     items: Int[Array, " E"]
     offsets: Int[Array, " M_plus_1"]
@@ -19,27 +21,39 @@ class Known(NamedTuple):
 
 
 def of(data: Data) -> Known:
-    """The training interactions as sorted lists."""
-    query, item = np.asarray(data.interactions.query), np.asarray(data.interactions.item)
+    """The training interactions."""
     longest = int(np.max(np.diff(np.asarray(data.offsets))))
-    return Known(jnp.asarray(item[np.lexsort((item, query))]), data.offsets, jnp.arange(longest))
+    return Known(data.interactions.item, data.offsets, jnp.arange(longest))
 
 
-def contains(known: Known, query: Int[Array, " B"], ids: Int[Array, " C"]) -> Bool[Array, "B C"]:
-    """Whether each id is among each query's items. log2(L) gathers of [B C], whatever the corpus."""
-    shape = (query.shape[0], ids.shape[-1])
-    ids = jnp.broadcast_to(ids, shape)
-    stop = jnp.broadcast_to(known.offsets[query + 1][:, None], shape)
-    low, high = jnp.broadcast_to(known.offsets[query][:, None], shape), stop
+def contains(known: Known, query: Int[Array, " B"], ids: Int[Array, "*B C"]) -> Bool[Array, "B C"]:
+    """Whether each id is among each query's items.
 
-    def halve(_, bounds):
-        low, high = bounds
-        middle = (low + high) // 2
-        right = (low < high) & (known.items[jnp.minimum(middle, known.items.shape[0] - 1)] < ids)
-        return jnp.where(right, middle + 1, low), jnp.where(right | (low >= high), high, middle)
+    The queries' items are looked up among the ids, all lists end to end: as much work as they are long together, and a
+    mask; not B C searches.
+    """
+    if ids.ndim == 2:
+        return jax.vmap(lambda one, own: contains(known, one[None], own)[0])(query, ids)
+    rows, columns = len(query), len(ids)
+    if not columns:
+        return jnp.zeros((rows, 0), bool)
+    start, length = known.offsets[query], jnp.diff(known.offsets)[query]
+    ends, ranked = jnp.cumsum(length), jnp.sort(ids)
 
-    low, _ = jax.lax.fori_loop(0, known.lane.shape[0].bit_length(), halve, (low, high))
-    return (low < stop) & (known.items[jnp.minimum(low, known.items.shape[0] - 1)] == ids)
+    def mark(state):
+        begin, found = state
+        place = begin + jnp.arange(CHUNK)
+        row = jnp.searchsorted(ends, place, side="right")  # past the last list: `rows`, and so dropped
+        own = jnp.minimum(row, rows - 1)
+        index = start[own] + place - (ends - length)[own]
+        item = known.items[jnp.minimum(index, len(known.items) - 1)]
+        column = jnp.searchsorted(ranked, item)
+        hit = ranked[jnp.minimum(column, columns - 1)] == item
+        return begin + CHUNK, found.at[row, jnp.where(hit, column, columns)].set(True, mode="drop")
+
+    begin = jnp.zeros((), ends.dtype), jnp.zeros((rows, columns), bool)
+    _, found = jax.lax.while_loop(lambda state: state[0] < ends[-1], mark, begin)
+    return found[:, jnp.searchsorted(ranked, ids)]  # of equal ids the first one was marked
 
 
 def listed(known: Known, query: Int[Array, " B"], padding: Int[Array, ""] | int) -> Int[Array, "B L"]:
