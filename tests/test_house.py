@@ -317,3 +317,22 @@ def test_ci_runs_the_readmes_test_command():
     script = (ROOT / ".ci" / "run").read_text().splitlines()
     assert run in script
     assert install.replace("install -e", "install --quiet --editable") in script
+
+
+@pytest.mark.parametrize("model", ["MF", "DNN"])
+def test_folding_on_merged_data_keeps_its_claims(model):
+    """What folds, what takes the groups apart, and what of the recall inside a group is kept."""
+    result = load("folding_merged")
+    share, recall = (
+        {row: mean(result, row, metric) for row in result["rows"] if row.startswith(model)}
+        for metric in ("cross_group_share@10", "in_group_recall@10")
+    )
+    alone = [f"{model}, {loss}, positives only" for loss in ("squared", "logistic")]
+    assert all(share[row] > 0.5 if model == "DNN" else share[row] < 0.01 for row in alone)
+    apart = {row for row in share if share[row] <= 0.01} - set(alone)
+    assert set(share) - apart - set(alone) == ({"MF, logistic, uniform"} if model == "MF" else set())
+    kept = {row.removeprefix(f"{model}, "): recall[row] / recall[f"{model}, full softmax"] for row in share}
+    enough = {row for row, ratio in kept.items() if ratio >= 0.98}
+    assert enough == {"full softmax"} | ({"logistic, gravity", "WALS"} if model == "MF" else set())
+    if model == "DNN":
+        assert min(kept["squared, gravity"], kept["logistic, gravity"]) > 0.94
