@@ -311,6 +311,24 @@ def test_the_popularity_effect_keeps_its_claim():
     assert both(alone, "mean_popularity@10")[0] < both(alone, "mean_popularity@10")[1]
 
 
+def test_matrix_factorization_against_a_network_keeps_its_claim():
+    result = load("mf_vs_dnn")
+    for network in ("dnn, history", "dnn, history and side"):
+        assert mean(result, "wals", "epoch_gflop") <= mean(result, network, "epoch_gflop") / 100
+        assert mean(result, "wals", "stored_us") <= mean(result, network, "answer_us") / 10
+        assert mean(result, "wals", "new_ndcg@10") > mean(result, network, "new_ndcg@10")
+    assert mean(result, "wals 100, dnn, history and side", "ndcg@10") > mean(result, "wals", "ndcg@10")
+
+
+def test_a_filter_keeps_its_claim_against_folding():
+    result = load("retrieve_then_rank")
+    folded = mean(result, "folded dnn", "cross_group_share@10")
+    assert folded >= 0.3
+    for row in ("wals 20, folded dnn", "wals 100, folded dnn"):
+        assert mean(result, row, "cross_group_share@10") <= folded / 10
+        assert mean(result, row, "ndcg@10") < mean(result, "wals", "ndcg@10")
+
+
 def test_ci_runs_the_readmes_test_command():
     install, run = ["python3 -m pip install -e '.[test]'", "python3 -m pytest"]
     assert f"{install} && {run}" in (ROOT / "README.md").read_text()
