@@ -1,9 +1,9 @@
-"""Adaptive importance sampling is as good as the full softmax while it scores a tenth of the corpus.
+"""Adaptive importance sampling beside the full softmax, while it scores a tenth of the corpus.
 
 Source: Bengio and Senécal 2003, 2008 (importance sampling of the softmax, with a proposal that adapts).
 Claim:  the softmax DNN on MovieLens 1M, 3 epochs in batches of 128. With 369 adaptive negatives, which with the
-        positive are a tenth of the 3,706 items, test NDCG@10 is not below the full softmax's by 3 % or more: the
-        one-sided 95 % interval of the paired differences over five seeds says so. As many uniform ones are below.
+        positive are a tenth of the 3,706 items, mean test NDCG@10 over five seeds is within 1 % of the full softmax's.
+        The aim, a one-sided 95 % interval of the paired differences above -3 %, is missed: it reaches -3.4 %.
 Run:    python launch.py --config=experiments/adaptive.py --config.data.path=FOLDER/ml-1m --save=results/adaptive
 Expect: 15 minutes on two cores. experiments/adaptive_rates.py chose the learning rates on validation; the floor, .4
         rather than .1, was chosen so as well, on its seed.

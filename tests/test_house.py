@@ -5,8 +5,11 @@ import json
 import pathlib
 import re
 
+import numpy as np
 import pytest
+import scipy.stats
 
+from experiments import adaptive, adaptive_rates
 from recjax import reports
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -354,3 +357,16 @@ def test_folding_on_merged_data_keeps_its_claims(model):
     assert enough == {"full softmax"} | ({"logistic, gravity", "WALS"} if model == "MF" else set())
     if model == "DNN":
         assert min(kept["squared, gravity"], kept["logistic, gravity"]) > 0.94
+
+
+def test_adaptive_negatives_keep_their_claim():
+    """The rates are those that validation chose; the interval is the one that the page states."""
+    result, rates = load("adaptive"), load("adaptive_rates")["rows"]
+    for arm, rate in adaptive.RATES.items():
+        by_rate = {one: rates[f"{arm}, {one:g}"]["validation_ndcg@10"]["mean"] for one in adaptive_rates.RATES}
+        assert max(by_rate, key=by_rate.get) == rate
+    full, ours = (np.array(result["rows"][arm]["ndcg@10"]["values"]) for arm in ("full softmax", "adaptive"))
+    assert abs(ours.mean() / full.mean() - 1) <= 0.01
+    lost = ours - full
+    low = lost.mean() - scipy.stats.t.ppf(0.95, len(lost) - 1) * lost.std(ddof=1) / len(lost) ** 0.5
+    assert f"{100 * low / full.mean():.1f} %" in (ROOT / "docs" / "negatives.md").read_text()
