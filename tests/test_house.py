@@ -332,6 +332,22 @@ def test_a_filter_keeps_its_claim_against_folding():
         assert mean(result, row, "ndcg@10") < mean(result, "wals", "ndcg@10")
 
 
+def test_the_network_for_youtube_keeps_its_claim():
+    result = load("youtube")
+    ndcg = {row: mean(result, row, "ndcg@10") for row in result["rows"]}
+    plain, more = ([ndcg[f"depth {depth}, history{side}"] for depth in (0, 1, 2)] for side in ("", ", side, recency"))
+    assert plain == sorted(plain)
+    assert more == sorted(more)
+    assert all(one < other for one, other in zip(plain, more, strict=True))
+    judged_on_the_future = {
+        name: one for name, one in ndcg.items() if "random" not in name and not name.startswith("popularity")
+    }
+    assert ndcg["ring → random"] > max(judged_on_the_future.values())
+    assert ndcg["ring → future"] == min(judged_on_the_future.values())
+    assert ndcg["example age"] <= ndcg["depth 1, history, side, recency"]
+    assert max(ndcg["cap 20"], ndcg["cap 100"]) <= ndcg["past → future"]
+
+
 def test_ci_runs_the_readmes_test_command():
     install, run = ["python3 -m pip install -e '.[test]'", "python3 -m pytest"]
     assert f"{install} && {run}" in (ROOT / "README.md").read_text()
