@@ -386,3 +386,17 @@ def test_adaptive_negatives_keep_their_claim():
     lost = ours - full
     low = lost.mean() - scipy.stats.t.ppf(0.95, len(lost) - 1) * lost.std(ddof=1) / len(lost) ** 0.5
     assert f"{100 * low / full.mean():.1f} %" in (ROOT / "docs" / "negatives.md").read_text()
+
+
+@pytest.mark.parametrize("arm", ["uniform", "popularity", "in-batch", "mixed", "adaptive", "score-proportional"])
+def test_corrected_negatives_keep_their_claim(arm):
+    """The bias of the loss falls about as 1 / C; with the positive corrected too, or nothing, half as fast."""
+    result = load("sampler_bias")
+    assert -1.2 < mean(result, arm, "loss slope") < -0.85
+    assert abs(mean(result, arm, "loss@256")) < 0.012
+    assert abs(mean(result, arm, "partition@16")) < 0.02
+    for other in ("popularity, all corrected", "uniform, no correction"):
+        assert mean(result, other, "loss slope") > -0.7
+        assert abs(mean(result, other, "loss@256")) > 10 * abs(mean(result, arm, "loss@256"))
+    least = min(abs(mean(result, one, "loss@64")) for one in result["rows"])
+    assert least == abs(mean(result, "adaptive", "loss@64"))
