@@ -39,8 +39,8 @@ def knobs(config: Any, prefix: str = "") -> dict[str, float]:
     """The numeric tunables by dotted name: what may differ between the trials of one program.
 
     >>> from recjax import configs
-    >>> sorted(knobs(configs.Config()))[:3]
-    ['objective.calibration', 'objective.exponent', 'objective.margin']
+    >>> sorted(knobs(configs.Config()))[-3:]
+    ['wals.exponent', 'wals.regularization', 'wals.unobserved_weight']
     """
     found: dict[str, float] = {}
     for one in dataclasses.fields(config):

@@ -324,7 +324,7 @@ def test_members_are_the_functions_that_a_module_defines():
 @pytest.mark.parametrize(
     ("module", "names"),
     [
-        (splits, {"last_out", "share_out", "queries_out", "ncf"}),
+        (splits, {"last_out", "last_out_ring", "random_out", "share_out", "queries_out", "ncf"}),
         (
             datasets,
             {"languages", "merged", "movielens_1m", "movielens_100k", "movielens_1m_ncf", "online_retail"},
