@@ -10,7 +10,7 @@ from recjax import configs, importance
 from recjax.samplers import proposals, static
 from recjax.types import Batch, Candidates, Data, Params, Sampler
 
-PASSES, PARTS = 5, 8  # of the search for the logit that the hardest have: each divides an interval into so many parts
+HALVINGS = 15  # of the interval of a row's logits, in the search for the one that the hardest have
 LEARN = 128  # rows of a batch that an adaptive proposal learns from
 GOLDEN = 0.6180339887
 
@@ -128,7 +128,7 @@ def adaptive(settings: configs.Sampler) -> Sampler:
 
 
 def hardest(logits: Float[Array, "B C"], where: Bool[Array, "B C"], count: Array | int) -> Bool[Array, "B C"]:
-    """Of each row the `count` highest logits among `where`, by search: `count` may be a tracer, nothing is sorted.
+    """Of each row the `count` highest logits among `where`, by bisection: `count` may be a tracer, nothing is sorted.
 
     Logits closer than 2^-15 of their row's range may all be in, or all out.
 
@@ -136,18 +136,15 @@ def hardest(logits: Float[Array, "B C"], where: Bool[Array, "B C"], count: Array
     >>> hardest(logits, where, 2).tolist()
     [[True, False, True, False]]
     """
-    low = jnp.min(logits, axis=-1, where=where, initial=jnp.inf)
-    high = jnp.max(logits, axis=-1, where=where, initial=-jnp.inf)
+    low = jnp.min(logits, axis=-1, keepdims=True, where=where, initial=jnp.inf)
+    high = jnp.max(logits, axis=-1, keepdims=True, where=where, initial=-jnp.inf)
     logits = jnp.where(where, logits, -jnp.inf)
-    parts = jnp.arange(1, PARTS) / PARTS
 
-    def divide(_, bounds):
-        low, width = bounds
-        edges = low[:, None] + width[:, None] * parts
-        # A row is read for all edges while it is in the cache.
-        above = jnp.sum(logits[:, None, :] >= edges[:, :, None], axis=-1, dtype=jnp.int32)
-        passed = jnp.sum(above >= count, axis=-1)
-        return jnp.where(passed > 0, low + width * passed / PARTS, low), width / PARTS
+    def halve(_, bounds):
+        low, high = bounds
+        middle = 0.5 * (low + high)
+        many = jnp.sum(logits >= middle, axis=-1, keepdims=True, dtype=jnp.int32) >= count
+        return jnp.where(many, middle, low), jnp.where(many, high, middle)
 
-    low, _ = jax.lax.fori_loop(0, PASSES, divide, (low, high - low))
-    return where & (logits >= low[:, None])
+    low, _ = jax.lax.fori_loop(0, HALVINGS, halve, (low, high))
+    return where & (logits >= low)
