@@ -285,10 +285,10 @@ def test_sogram_keeps_its_claim():
 def test_negatives_and_gravity_cost_what_the_page_says():
     result, page = load("benchmarks/negatives"), (ROOT / "docs" / "negatives.md").read_text()
     assert result["command"] in page
+    dear = ("hard", "score-proportional", "uniform, known masked", "gravity, exact", "gravity, sagram")  # the page says why
     for rows in result["rows"].values():
         assert reports.table(rows, ("ms", "ms_min", "ms_max", "to_uniform")) in page
-        for name, row in rows.items():
-            assert row["to_uniform"] <= 1.3 or name == "gravity, sagram" or "exact" in name, name
+        assert all(row["to_uniform"] <= 1.3 for name, row in rows.items() if name not in dear)
 
 
 def test_the_courses_exercise_keeps_its_claim():
