@@ -13,9 +13,7 @@ from recjax.errors import InputError
 from recjax.tables import Table
 from recjax.types import Params
 
-SAMPLERS = sorted(
-    set(fields.members(samplers)) - {"full", "impressions"}
-)  # those that need no whole table, nor more data
+SAMPLERS = sorted(set(fields.members(samplers)) - {"full"})  # which reads a whole table
 EXACT = ["adagrad", "rowwise_adagrad", "sgd", "sign_sgd"]
 WHOLE = ["adafactor", "fromage", "lamb", "lars", "novograd", "sm3"]
 
@@ -27,6 +25,9 @@ def params(**held):
 @pytest.fixture
 def trained(build, knobs, config, split):
     """The state after some steps, as numpy."""
+
+    shown = split.train.interactions._replace(item=split.train.interactions.item[::-1])
+    split = split._replace(train=split.train._replace(impressions=shown))
 
     def trained(update, steps=5, **changes):
         own, advance, state, data = build(config, split, model__update=update, **changes)
