@@ -1,7 +1,7 @@
 """Is a sampler unbiased? The loss, the partition and the gradient of sampled steps against those over the corpus."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from recjax import batches, configs, known, objectives, samplers, scores
+from recjax.errors import InputError
 from recjax.types import Batch, Data, Key, Model, Params, Sampler
 
 GROUPS = 20  # of draws, whose spread gives a standard error
@@ -55,7 +56,7 @@ def check_unbiased(
         state: of the sampler; by default that of its beginning.
         batch: B, what the sampler sees.
         rows: examples looked at, whose numbers are averaged.
-        draws: of each, at least 20.
+        draws: of each, a multiple of 20.
         length: L, of histories.
         masked: the query's other interactions are no negatives; of the exact numbers too.
         confidence: of the intervals, one at a time.
@@ -65,13 +66,17 @@ def check_unbiased(
         sample is judged by its first one. "gradient": its component along the exact gradient. "gradient norm": the
         squared length of the mean error over that of the exact gradient (`exact` is the latter's square root), whose
         estimate may be negative where there is no bias.
+
+    Raises:
+        InputError: a number of draws that does not fall into 20 equal groups.
     """
-    wrap = known.masked if masked else lambda sampler: sampler
-    whole = wrap(samplers.full(configs.Sampler()))
-    fixed_key, key = jax.random.split(key)
-    fixed = batches.draw(fixed_key, data, rows, positives=positives, length=length)
-    sampler = wrap(sampler) if masked else sampler
+    if draws < GROUPS or draws % GROUPS:
+        raise InputError(f"draws is {draws}; wanted a multiple of {GROUPS}: type for example draws={50 * GROUPS}")
+    whole = samplers.full(configs.Sampler())
+    if masked:
+        sampler, whole = known.masked(sampler), known.masked(whole)
     begin = sampler.init(data, params) if state is None else state
+    everyone = whole.init(data, params)
 
     def build(sampler: Sampler, loss: Callable[..., Array]) -> objectives.Objective:
         return objectives.objective(model, sampler, loss, score=score, temperature=temperature, correction=correction)
@@ -79,49 +84,54 @@ def check_unbiased(
     exact, sampled = build(whole, loss), build(sampler, loss)
     exact_partition, sampled_partition = build(whole, _partition), build(sampler._replace(enough=0.0), _partition)
 
-    def value(objective, sampler_state, key, params, batch: Batch):
+    def value(objective, sampler_state, key, params, batch: Batch, data: Data):
         sample_key, value_key = jax.random.split(key)
         candidates, new = objective.sample(sample_key, sampler_state, batch)
         found, _ = objective.value(value_key, params, objectives.States(new, {}), batch, candidates, data)
         return found
 
-    def joined(key: Key, row: Batch) -> Batch:
+    def joined(key: Key, row: Batch, data: Data) -> Batch:
         """The example, which alone has weight, and others."""
         others = batches.draw(key, data, batch - 1, positives=positives, length=length)
         both = jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), row, others)
         return both._replace(weight=jnp.zeros(batch).at[0].set(1.0))
 
-    def one(key: Key, index: Array):
-        row = jax.tree.map(lambda leaf: leaf[index], fixed)
-        everyone = whole.init(data, params)
-        alone = joined(key, row)
-        true, slope = jax.value_and_grad(functools.partial(value, exact, everyone, key))(params, alone)
-        total = value(exact_partition, everyone, key, params, alone)
+    def one(key: Key, row: Batch, params: Params, data: Data, begin: Any, everyone: Any):
+        alone = joined(key, row, data)
+        true, slope = jax.value_and_grad(functools.partial(value, exact, everyone, key))(params, alone, data)
+        total = value(exact_partition, everyone, key, params, alone, data)
 
         def draw(key):
             batch_key, key = jax.random.split(key)
-            drawn = joined(batch_key, row)
-            found, gradient = jax.value_and_grad(functools.partial(value, sampled, begin, key))(params, drawn)
-            part = value(sampled_partition, begin, key, params, drawn)
+            drawn = joined(batch_key, row, data)
+            found, gradient = jax.value_and_grad(functools.partial(value, sampled, begin, key))(params, drawn, data)
+            part = value(sampled_partition, begin, key, params, drawn, data)
             error = jax.tree.map(jnp.subtract, gradient, slope)
-            return found - true, part - total, error, _dot(error, slope), _dot(error, error)
+            return jnp.stack([found - true, part - total, _dot(error, slope)]), error, _dot(error, error)
 
         def group(key):
             keys = jax.random.split(key, draws // GROUPS)
-            start = jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), jax.eval_shape(draw, keys[0]))
+            _, *shapes = jax.eval_shape(draw, keys[0])
+            start = jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), shapes)
 
             def add(sums, key):
-                found = draw(key)
-                loss, part, _, along, _ = found
-                return jax.tree.map(jnp.add, sums, found), jnp.stack([loss, part, along])
+                numbers, *found = draw(key)
+                return jax.tree.map(jnp.add, sums, found), numbers
 
-            (_, _, error, _, square), each = jax.lax.scan(add, start, keys)
+            (error, square), each = jax.lax.scan(add, start, keys)
             return error, square, each
 
         errors, squares, each = jax.lax.map(group, jax.random.split(key, GROUPS))
         return true, total, _dot(slope, slope), _norms(errors, squares, draws // GROUPS), each
 
-    found = jax.jit(lambda: jax.lax.map(lambda pair: one(*pair), (jax.random.split(key, rows), jnp.arange(rows))))()
+    @jax.jit
+    def every(key: Key, params: Params, data: Data, begin: Any, everyone: Any):
+        fixed_key, key = jax.random.split(key)
+        fixed = batches.draw(fixed_key, data, rows, positives=positives, length=length)
+        keys = jax.random.split(key, rows)
+        return jax.lax.map(lambda pair: one(pair[0], pair[1], params, data, begin, everyone), (keys, fixed))
+
+    found = every(key, params, data, begin, everyone)
     true, total, norm, norms, each = (np.asarray(leaf, np.float64) for leaf in found)
     width = NormalDist().inv_cdf(0.5 + confidence / 2)
     loss_of, partition_of, along = (
@@ -172,8 +182,3 @@ def _jackknife(exact: float, norms: np.ndarray, width: float) -> Estimate:
 
 def _dot(one: Any, two: Any) -> Array:
     return jnp.asarray(sum(jnp.sum(a * b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True)))
-
-
-def table(found: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
-    """For `reports.table`: a row a quantity."""
-    return {name: one._asdict() for name, one in found.items()}

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from recjax import batches, bias, configs, embed, losses, models, objectives, samplers, scores
+from recjax.errors import InputError
 from recjax.types import Sampler
 
 CONFIDENCE = 1 - 5.733e-7
@@ -84,6 +85,11 @@ def test_the_whole_corpus_is_exact(masked, model, data):
     found = check("full", losses.softmax, model, data, draws=20, masked=masked)
     for one in found.values():
         np.testing.assert_allclose((one.bias, one.sd), 0.0, atol=1e-5)
+
+
+def test_draws_that_do_not_fall_into_groups_are_refused(model, data):
+    with pytest.raises(InputError, match="draws is 30; wanted a multiple of 20"):
+        check("uniform", losses.softmax, model, data, draws=30)
 
 
 def test_a_sampler_that_tells_wrong_counts_is_found_out(model, data):
