@@ -59,6 +59,8 @@ def prepare(config: configs.Config) -> Prepared:
     fields.check(config)
     reader = fields.resolve("data set", config.data.name, fields.members(datasets))
     splitter = fields.resolve("split", config.data.split, fields.members(splits))
+    if reader in set(fields.members(datasets).values()) - {datasets.merged}:
+        fields.refuse_unread(config, configs.Config(), ["data.parts"], f"data.name={config.data.name!r}")
     dataset = reader(config.data)
     check(dataset)
     if config.data.least_rating and dataset.impressions is None:
