@@ -203,6 +203,16 @@ def test_padding_reads_zeros_and_moves_nothing():
     np.testing.assert_array_equal(moved.tables["a"] - held["a"], np.isin(np.arange(6), [3, 5])[:, None] * np.ones(2))
 
 
+@pytest.mark.parametrize(("batch", "same"), [("2", True), ("64", False)])
+def test_above_the_break_even_auto_is_the_same_program_as_rows(build, knobs, config, split, batch, same):
+    texts = []
+    for update in ("auto", "rows"):
+        changes = {"model__update": update, "model__name": "mf", "sampler__name": "uniform", "sampler__negatives": "4"}
+        own, advance, state, data = build(config, split, optimizer__name="adagrad", train__batch=batch, **changes)
+        texts.append(jax.jit(advance).lower(knobs(own), jax.random.key(0), state, data).as_text())
+    assert (texts[0] == texts[1]) is same
+
+
 @pytest.mark.parametrize(("update", "reads", "wanted"), [("auto", 10, True), ("auto", 13, False)])
 def test_auto_goes_by_rows_for_each_read(update, reads, wanted):
     assert rows.BREAK_EVEN == 8
