@@ -31,6 +31,7 @@ import machine
 from absl import flags
 
 from recjax import configs, experiment, fit, reports, runs
+from recjax.clock import Clock
 from recjax.errors import InputError
 
 SETUPS = {"mf": "mf", "softmax_dnn": "softmax", "two_tower": "two_tower"}  # by name: its experiment
@@ -52,7 +53,7 @@ class Span(NamedTuple):
     end: float
 
 
-class Watch(fit.Clock):
+class Watch(Clock):
     """A clock that also notes when programs were compiled and when they ran, until all of their results were there.
 
     The loop itself waits for the first result of each program, so that waiting for all of them changes nothing.
@@ -94,7 +95,7 @@ def measure(setup: str, folder: str, epochs: float) -> dict[str, Any]:
         )
         seconds = account(watch.spans, time.perf_counter())
     total = {name: sum(parts) for name, parts in seconds.items()}
-    wall, steps = sum(total.values()), fitted.steps - fitted.lines[0]["step"]
+    wall, steps = sum(total.values()), fitted.progress.step - fitted.progress.lines[0]["step"]
     found = {
         "examples_per_s": steps * start.examples / wall,
         "ms_a_step": 1e3 * total["training"] / steps,

@@ -27,12 +27,14 @@ def get_study() -> Study:
     train = configs.Train(epochs=3.0, batch=128, patience=3)
     config = dataclasses.replace(softmax.get_config(), data=configs.Data(name="movielens_1m"), train=train)
     arms = {
-        name: dataclasses.replace(config, sampler=sampler, optimizer=configs.Optimizer(learning_rate=RATES[name]))
+        name: dataclasses.replace(
+            config, sampler=sampler, optimizer=configs.Optimizer(learning_rate=RATES[name], decay="cosine")
+        )
         for name, sampler in samplers.items()
     }
     return Study(
         arms=arms,
         seeds=(0, 1, 2, 3, 4),
         columns=("validation_ndcg@10", "ndcg@10", "recall@10", "coverage@10", "mean_popularity@10", "folding_excess"),
-        draw=lambda path, rows: plots.bars(path, rows, ("ndcg@10", "recall@10", "coverage@10")),
+        draw=lambda path, found: plots.bars(path, found["rows"], ("ndcg@10", "recall@10", "coverage@10")),
     )

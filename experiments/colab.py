@@ -70,5 +70,5 @@ def get_study() -> Study:
             "random_pair_auc",
             "random_score_q99",
         ),
-        draw=lambda path, rows: plots.bars(path, rows, ("ndcg@10", "coverage@10", "mean_popularity@10")),
+        draw=lambda path, found: plots.bars(path, found["rows"], ("ndcg@10", "coverage@10", "mean_popularity@10")),
     )

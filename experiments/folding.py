@@ -54,7 +54,7 @@ def get_study() -> Study:
             "random_score_q90",
             "random_score_q99",
         ),
-        draw=lambda path, rows: plots.bars(
-            path, rows, ("recall@10", "cross_group_share@10", "folding_excess", "random_pair_auc")
+        draw=lambda path, found: plots.bars(
+            path, found["rows"], ("recall@10", "cross_group_share@10", "folding_excess", "random_pair_auc")
         ),
     )

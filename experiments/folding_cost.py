@@ -13,7 +13,8 @@ import time
 import jax
 import numpy as np
 
-from recjax import configs, evaluate, fit, methods, pairs, plots, relatedness
+from recjax import configs, evaluate, judging, methods, pairs, plots, relatedness
+from recjax.clock import Clock
 from recjax.experiment import prepare
 from recjax.study import Measurement
 
@@ -37,8 +38,8 @@ def _measure(config: configs.Config) -> dict[str, float]:
         begin = time.perf_counter()
         factors = relatedness.resolve(settings)(held.known, settings)
         found[f"{name}_s"] = time.perf_counter() - begin
-    judgement, clock = evaluate.prepare(held, config.evaluate.batch), fit.Clock()
-    judge = fit.judging(config, start.retriever, params, judgement, clock)
+    judgement, clock = evaluate.prepare(held, config.evaluate.batch), Clock()
+    judge = judging.ranking(config, start.retriever, params, judgement, clock)
     scores = jax.jit(pairs.scorer(start.retriever.score))
     drawn = {name: pairs.draw(held, factors, size) for name, size in (("folding_ms", 512), ("folding_1024_ms", 1024))}
     seconds: dict[str, list[float]] = {name: [] for name in ("evaluation_ms", *drawn)}
@@ -61,5 +62,5 @@ def get_measurement() -> Measurement:
         configs.Config(),
         seeds=(0, 1, 2),
         columns=("evaluation_ms", "folding_ms", "share", "folding_1024_ms", "svd_s", "wals_s"),
-        draw=lambda path, rows: plots.bars(path, rows, ("evaluation_ms", "folding_ms", "folding_1024_ms")),
+        draw=lambda path, found: plots.bars(path, found["rows"], ("evaluation_ms", "folding_ms", "folding_1024_ms")),
     )

@@ -64,4 +64,6 @@ def get_study() -> Study:
         evaluate=configs.Evaluate(k=(10,)),
     )
     columns = ("recall@10", "in_group_recall@10", "cross_group_share@10", "cross_group_auc", "mean_popularity@10")
-    return Study(arms=arms, seeds=(0, 1, 2), columns=columns, draw=lambda path, rows: plots.bars(path, rows, columns))
+    return Study(
+        arms=arms, seeds=(0, 1, 2), columns=columns, draw=lambda path, found: plots.bars(path, found["rows"], columns)
+    )

@@ -36,7 +36,7 @@ def get_study() -> Study:
             "folding_excess",
             "random_pair_auc",
         ),
-        draw=lambda path, rows: plots.against(
-            path, "unobserved weight α0", {weight: rows[f"α0 = {weight:g}"] for weight in WEIGHTS}, panels
+        draw=lambda path, found: plots.against(
+            path, "unobserved weight α0", {weight: found["rows"][f"α0 = {weight:g}"] for weight in WEIGHTS}, panels
         ),
     )

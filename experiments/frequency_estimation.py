@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from recjax import configs, frequency, plots
-from recjax.study import Measurement, Rows
+from recjax.study import Measurement
 
 ITEMS, BATCH, STEPS, SWITCH, EVERY = 1000, 128, 20_000, 10_000, 500
 
@@ -93,8 +93,9 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
     }
 
 
-def draw(path: pathlib.Path, rows: Rows) -> None:
+def draw(path: pathlib.Path, found: dict) -> None:
     """The error by step, a panel a setting, with bands of one standard deviation over seeds."""
+    rows = found["rows"]
     figure, panels = plt.subplots(1, len(PANELS), figsize=(11, 3.2), sharey=True, layout="constrained")
     for panel, (title, names) in zip(panels, PANELS.items(), strict=True):
         for color, (label, name) in enumerate(names.items()):

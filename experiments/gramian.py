@@ -128,17 +128,18 @@ def errors(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     return dict(zip(PARTS, np.sqrt([error, max(0.0, bias), variance]).tolist(), strict=True))
 
 
-def draw(path, rows) -> None:
+def draw(path, found) -> None:
     """The error by step, and bias against deviation, of the queries' Gramian and of the items'."""
+    rows = found["rows"]
     figure, panels = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained")
     for (curve, plane), side in zip(panels, SIDES, strict=True):
-        for number, (one, found) in enumerate(rows.items()):
-            steps = [int(name.split("@")[1]) for name in found if name.startswith(f"{side} error@")]
-            mean, sd = (np.array([found[f"{side} error@{step}"][what] for step in steps]) for what in ("mean", "sd"))
+        for number, (one, row) in enumerate(rows.items()):
+            steps = [int(name.split("@")[1]) for name in row if name.startswith(f"{side} error@")]
+            mean, sd = (np.array([row[f"{side} error@{step}"][what] for step in steps]) for what in ("mean", "sd"))
             color = plots.PALETTE(number)
             curve.plot(steps, mean, color=color, label=one)
             curve.fill_between(steps, mean - sd, mean + sd, color=color, alpha=0.2, linewidth=0)
-            plane.plot(found[f"{side} bias"]["mean"], found[f"{side} deviation"]["mean"], "o", color=color, label=one)
+            plane.plot(row[f"{side} bias"]["mean"], row[f"{side} deviation"]["mean"], "o", color=color, label=one)
         curve.set(xlabel="step", ylabel="relative error", yscale="log", title=f"Gramian of the {side} side")
         plane.set(xlabel="bias", ylabel="standard deviation", title=f"means of steps {SETTLED[0]} to {SETTLED[-1]}")
         plane.set(xlim=(0, None), ylim=(0, None))

@@ -158,7 +158,8 @@ def flops(model: trained.Trained) -> float:
     return 6.0 * pairs * (rows["item"] * dimension + net)
 
 
-def draw(path, rows) -> None:
+def draw(path, found) -> None:
+    rows = found["rows"]
     plots.bars(path, rows, ("ndcg@10", "new_ndcg@10", f"new_{FEW}_ndcg@10", "epoch_gflop", "answer_us"))
 
 

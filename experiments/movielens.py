@@ -30,5 +30,5 @@ def get_study() -> Study:
             "mean_popularity@10",
             "folding_excess",
         ),
-        draw=lambda path, rows: plots.bars(path, rows, ("ndcg@10", "coverage@10", "folding_excess")),
+        draw=lambda path, found: plots.bars(path, found["rows"], ("ndcg@10", "coverage@10", "folding_excess")),
     )

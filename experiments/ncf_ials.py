@@ -27,5 +27,5 @@ def get_study() -> Study:
         arms={f"iALS, D = {dimension}": arm(dimension) for dimension in (64, 192)},
         seeds=(0, 1, 2, 3, 4),
         columns=columns,
-        draw=lambda path, rows: plots.bars(path, rows, columns[:2]),
+        draw=lambda path, found: plots.bars(path, found["rows"], columns[:2]),
     )

@@ -68,7 +68,9 @@ def norms(items: np.ndarray, known: Dataset) -> dict[str, float]:
     return found | {"norm_popularity": float(scipy.stats.spearmanr(norm, count).statistic)}
 
 
-def draw(path, rows) -> None:
+def draw(path, found) -> None:
+    rows = found["rows"]
+
     def by_score(metric: str) -> dict:
         return {model: {score: rows[f"{model}: {score}"][metric] for score in ("dot", "cosine")} for model in MODELS}
 

@@ -34,7 +34,8 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
     return rows
 
 
-def draw(path, rows) -> None:
+def draw(path, found) -> None:
+    rows = found["rows"]
     names = {str(most): f"wals {most}, " for most in LISTS} | {"all": ""}
 
     def panel(metric: str) -> plots.Panel:

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from recjax import batches, bias, configs, experiment, losses, objectives, plots, samplers, scores, train
-from recjax.study import Measurement, Rows
+from recjax.study import Measurement
 
 SIZES = (16, 64, 256)
 ARMS = {
@@ -99,8 +99,9 @@ def _warmed(sampler, state, model, params, data):
     return jax.jit(lambda state: jax.lax.scan(advance, state, jax.random.split(jax.random.key(7), 500))[0])(state)
 
 
-def draw(path: pathlib.Path, rows: Rows) -> None:
+def draw(path: pathlib.Path, found: dict) -> None:
     """The bias of the loss, and of the gradient along the exact one, against the number of candidates."""
+    rows = found["rows"]
     figure, panels = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for panel, quantity in zip(panels, ("loss", "gradient"), strict=True):
         for number, (arm, row) in enumerate(rows.items()):

@@ -55,7 +55,8 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
     return rows
 
 
-def draw(path, rows) -> None:
+def draw(path, found) -> None:
+    rows = found["rows"]
     metric = "ndcg@10"
 
     def line(named) -> dict:

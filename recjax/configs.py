@@ -121,6 +121,9 @@ class Gravity:
 class Optimizer:
     name: str = "adam"  # a member of recjax.optimizers, which has those of optax that take a learning rate
     learning_rate: float = field(1e-3, knob=True, above=0.0)
+    decay: str = field(
+        "none", choices=("none", "linear", "cosine")
+    )  # how the rate falls to 0 until the last epoch ends
     lazy: bool = False  # in training by rows, moments of rows that a batch does not touch stay as they are
 
 

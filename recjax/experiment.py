@@ -17,6 +17,7 @@ from recjax import (
     evaluate,
     fields,
     fit,
+    judging,
     methods,
     offenders,
     pairs,
@@ -27,6 +28,7 @@ from recjax import (
     runs,
     splits,
 )
+from recjax.clock import Clock
 from recjax.errors import DivergedError, InputError
 from recjax.interactions import check, fingerprint
 from recjax.types import Dataset, Params, Split
@@ -131,7 +133,7 @@ def run(
 
 def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: Callable[[str], None]) -> Outcome:
     config, _, split, start = prepared
-    clock = fit.Clock()
+    clock = Clock()
     lines = folder / "metrics.jsonl"
     before = diagnose.fingerprints(start.state.params.tables)
     fitted = fit.fit(
@@ -143,6 +145,7 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         log=lambda line: runs.append_line(lines, line),
         echo=echo,
     )
+    progress = fitted.progress
     runs.write_arrays(folder / parameters.ARRAYS, parameters.flatten(fitted.params))
     judged: dict[str, tuple[evaluate.Retriever, Any]] = {
         config.model.name: (start.retriever, (fitted.params, start.serving(split.test))),
@@ -150,10 +153,10 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         "random": (evaluate.random(), jax.random.key(config.seed)),
     }
     test = evaluate.prepare(split.test, config.evaluate.batch)
-    folding = fit.folding(config, split.test, config.evaluate.pairs, clock)
+    folding = judging.folding(config, split.test, config.evaluate.pairs, clock)
     found, folds = {}, {}
     for name, (one, params) in judged.items():
-        ranking = fit.judging(config, one, params, test, clock)(params, fitted.best_step)
+        ranking = judging.ranking(config, one, params, test, clock)(params, progress.best_step)
         scores, folds[name] = folding.measure(ranking, one.score)
         found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds[name].found
         if one is start.retriever:
@@ -162,9 +165,9 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
                 spurious = offenders.worst(ranking, split.test.known, folding.factors, folding.pairs, one.score)
                 diagnosis = diagnose.report(ranking, split, before, fitted.params.tables)
                 diagnosis["negatives"] = start.examine(fitted.params, fitted.sampler, split)
-    if fitted.best is not None:
-        found[config.model.name][f"validation_{fitted.select}"] = fitted.best
-    rate = fitted.steps / clock["train_s"]
+    if progress.best is not None:
+        found[config.model.name][f"validation_{fitted.select}"] = progress.best
+    rate = progress.step / clock["train_s"]
     timing = {**clock, "steps_per_s": rate, "examples_per_s": rate * start.examples}
     timing = {name: round(value, 3) for name, value in timing.items()}
     own = folds[config.model.name]
@@ -178,14 +181,16 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         echo(reports.listing(spurious[:3]))
     echo("diagnosis: " + ", ".join(f"{name} {reports.number(one)}" for name, one in reports.flat(diagnosis).items()))
     echo(
-        f"best step {fitted.best_step:,} of {fitted.steps:,}; " + ", ".join(f"{k} {v:,.1f}" for k, v in timing.items())
+        f"best step {progress.best_step:,} of {progress.step:,}; "
+        + ", ".join(f"{k} {v:,.1f}" for k, v in timing.items())
     )
     result = {
         "status": "completed",
         **head,
-        "best_step": fitted.best_step,
-        "steps": fitted.steps,
+        "best_step": progress.best_step,
+        "steps": progress.step,
         "metrics": found.pop(config.model.name),
+        "curve": reports.curve(progress.lines, fitted.select),
         "standard_error": own.error,
         "refused": own.refused,
         "diagnosis": diagnosis,
@@ -204,7 +209,8 @@ def _draw(
 ) -> None:
     folder.mkdir()
     groups = prepared.dataset.groups
-    plots.curves(folder / "curves.png", fitted.lines, fitted.select, fitted.best_step)
+    progress = fitted.progress
+    plots.curves(folder / "curves.png", progress.lines, fitted.select, progress.best_step)
     plots.embeddings(
         folder / "embeddings.png",
         np.asarray(ranking.queries),

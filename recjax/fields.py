@@ -25,7 +25,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
     >>> from recjax import configs
     >>> flatten(configs.Optimizer())
-    {'name': 'adam', 'learning_rate': 0.001, 'lazy': False}
+    {'name': 'adam', 'learning_rate': 0.001, 'decay': 'none', 'lazy': False}
     """
     flat: dict[str, Any] = {}
     for one in dataclasses.fields(config):

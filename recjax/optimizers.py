@@ -46,6 +46,18 @@ def rowwise_adagrad(
     return optax.GradientTransformation(init, update)
 
 
+def decayed(rate: float | Array, decay: str, step: Array, total: int) -> float | Array:
+    """The learning rate of a step, counted from 0, of a run of `total` steps.
+
+    >>> [round(float(decayed(jnp.float32(1.0), name, jnp.array(3), 4)), 4) for name in ("none", "linear", "cosine")]
+    [1.0, 0.25, 0.1464]
+    """
+    if decay == "none":
+        return rate
+    left = jnp.maximum(1.0 - step / total, 0.0)
+    return rate * (left if decay == "linear" else 0.5 - 0.5 * jnp.cos(jnp.pi * left))
+
+
 def _is_optimizer(name: str, build: Any) -> bool:
     if not inspect.isfunction(build) or name.startswith(("_", "scale_by")):
         return False

@@ -1,6 +1,6 @@
 """What a person reads at the end of a run: a table, and a line while it trains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 COLUMNS = (
@@ -49,6 +49,27 @@ def errors(found: Mapping[str, float], error: Mapping[str, float]) -> str:
     """
     parts = [f"{name} {number(found[name])} ± {number(one)}" for name, one in error.items()]
     return f"over sampled pairs, ± standard error: {', '.join(parts)}"
+
+
+def curve(lines: Iterable[Mapping[str, Any]], select: str) -> list[dict[str, Any]]:
+    """Out of the lines of metrics.jsonl, at each validation: the step, what it cost to come there, and `select`.
+
+    "seconds" are of training alone; "scored", where a sampler tells it, is the mean number of candidates so far.
+
+    >>> curve([{"step": 2, "seconds": 0.5}, {"step": 2, "split": "validation", "ndcg@10": 0.1}], "ndcg@10")
+    [{'step': 2, 'seconds': 0.5, 'ndcg@10': 0.1}]
+    """
+    found: list[dict[str, Any]] = []
+    seconds, scored, before = 0.0, 0.0, 0
+    for line in lines:
+        if "split" in line:
+            cost = {"seconds": seconds} | ({"scored": scored / before} if scored else {})
+            found.append({"step": line["step"], **cost, select: line[select]})
+        else:
+            seconds += line["seconds"]
+            scored += line.get("scored", 0.0) * (line["step"] - before)
+            before = line["step"]
+    return found
 
 
 def listing(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -9,8 +9,6 @@ import numpy as np
 
 from recjax import configs, experiment, fields, reports, runs
 
-Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]  # arm -> metric -> mean, sd, values
-
 
 @dataclasses.dataclass(frozen=True)
 class Study:
@@ -20,13 +18,13 @@ class Study:
         arms: a config for each row of the table.
         seeds: every arm is run with each.
         columns: the metrics of the table.
-        draw: writes the picture of the rows to a path.
+        draw: writes the picture of what `run` found to a path.
     """
 
     arms: Mapping[str, configs.Config]
     seeds: tuple[int, ...]
     columns: tuple[str, ...]
-    draw: Callable[[pathlib.Path, Rows], None]
+    draw: Callable[[pathlib.Path, dict[str, Any]], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +36,14 @@ class Measurement:
         config: what `measure` may read; the command line overrides its fields.
         seeds: `measure` is called with each.
         columns: the metrics of the table.
-        draw: writes the picture of the rows to a path.
+        draw: writes the picture of what was found to a path.
     """
 
     measure: Callable[[configs.Config], Mapping[str, dict[str, float]]]
     config: configs.Config
     seeds: tuple[int, ...]
     columns: tuple[str, ...]
-    draw: Callable[[pathlib.Path, Rows], None]
+    draw: Callable[[pathlib.Path, dict[str, Any]], None]
 
 
 def run(
@@ -89,6 +87,7 @@ def run(
         "columns": list(study.columns),
         "rows": rows,
         "timing": timing,
+        "curves": {arm: _curves([result["curve"] for result in results]) for arm, results in outcomes.items()},
         "best_steps": {arm: [result["best_step"] for result in results] for arm, results in outcomes.items()},
         "steps": {arm: [result["steps"] for result in results] for arm, results in outcomes.items()},
         "refused": {arm: [result["refused"] for result in results] for arm, results in outcomes.items()},
@@ -143,8 +142,14 @@ def _write(
 ) -> None:
     for place in places:
         runs.write_json(place.with_name(place.name + ".json"), found)
-        plan.draw(place.with_name(place.name + ".png"), found["rows"])
+        plan.draw(place.with_name(place.name + ".png"), found)
     echo(reports.summary(found["rows"], plan.columns))
+
+
+def _curves(curves: list[list[dict[str, float]]]) -> dict[str, dict[str, Any]]:
+    """At each validation that every seed came to, by its step, the summary of what was then known."""
+    together = zip(*curves, strict=False)  # a seed may have stopped before others
+    return {str(points[0]["step"]): _summary(list(points)) for points in together}
 
 
 def _summary(results: list[dict[str, float]]) -> dict[str, dict[str, Any]]:

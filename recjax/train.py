@@ -45,6 +45,7 @@ class Parts(NamedTuple):
     gravity: penalties.Settings
     optimizer: Callable[..., optax.GradientTransformation]
     by_rows: bool  # tables may be trained by rows where that is faster
+    steps: int  # of the whole run, if nothing stops it before
 
 
 def parts(config: configs.Config, dataset: Dataset) -> Parts:
@@ -90,7 +91,17 @@ def parts(config: configs.Config, dataset: Dataset) -> Parts:
         gravity,
         optimizer,
         _by_rows(config, model, optimizer, [name for name, one in added.items() if one(0.0, gravity).whole]),
+        steps(config.train, len(dataset.interactions.query) / config.train.batch),
     )
+
+
+def steps(settings: configs.Train, epoch: float) -> int:
+    """How many steps train.epochs are.
+
+    Args:
+        epoch: in steps.
+    """
+    return max(1, round(settings.epochs * epoch))
 
 
 def _tunables(settings: configs.Objective, loss: Callable[..., Array]) -> tuple[str, ...]:
@@ -195,7 +206,8 @@ def step(config: configs.Config, parts: Parts) -> Step:
             return objective.value(objective_key, rows.view(values, touched), states, batch, candidates, data)
 
         gradient, found = jax.grad(loss, has_aux=True)(values)
-        optimizer = parts.optimizer(knobs["optimizer.learning_rate"])
+        rate = optimizers.decayed(knobs["optimizer.learning_rate"], config.optimizer.decay, state.step, parts.steps)
+        optimizer = parts.optimizer(rate)
         updates, optimizer_state = rows.update(optimizer, gradient, state.optimizer, values, touched)
         params = rows.put(store_key, state.params, touched, optax.apply_updates(values, updates))
         metrics = found.terms | found.metrics | {"gradient_norm": optax.tree.norm(gradient)}

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from jaxtyping import Array
 
-from recjax import configs, evaluate, experiment, fit
+from recjax import configs, evaluate, experiment, fit, judging
+from recjax.clock import Clock
 from recjax.types import Dataset, HeldOut, Params, Split
 
 
@@ -20,7 +21,7 @@ class Trained(NamedTuple):
     serving: Callable
     steps: int  # done
     epoch: float  # steps
-    clock: fit.Clock
+    clock: Clock
 
     @property
     def epoch_s(self) -> float:
@@ -36,12 +37,12 @@ def train(config: configs.Config) -> Trained:
         DivergedError: a number was not finite.
     """
     _, _, split, start = experiment.prepare(config)
-    clock, interactions = fit.Clock(), len(split.train.interactions.query)
+    clock, interactions = Clock(), len(split.train.interactions.query)
     fitted = fit.fit(
         config, start, split.validation, interactions, clock, log=lambda line: None, echo=lambda text: None
     )
     epoch = interactions / start.examples
-    return Trained(config, split, start.retriever, fitted.params, start.serving, fitted.steps, epoch, clock)
+    return Trained(config, split, start.retriever, fitted.params, start.serving, fitted.progress.step, epoch, clock)
 
 
 def params_of(trained: Trained, held: HeldOut) -> tuple[Params, object]:
@@ -68,7 +69,7 @@ def rank(
 def judge(retriever: evaluate.Retriever, params: object, held: HeldOut, config: configs.Config) -> evaluate.Ranking:
     """What any retriever, a baseline too, retrieves for the queries of a held-out part."""
     judgement = evaluate.prepare(held, config.evaluate.batch)
-    return fit.judging(config, retriever, params, judgement, fit.Clock())(params, 0)
+    return judging.ranking(config, retriever, params, judgement, Clock())(params, 0)
 
 
 def means(ranking: evaluate.Ranking, known: Dataset, config: configs.Config) -> dict[str, float]:

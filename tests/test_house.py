@@ -14,7 +14,7 @@ from recjax import reports
 
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [
-    {"errors", "uncertainty"},
+    {"errors", "uncertainty", "clock"},
     {"types", "fields"},
     {"configs", "linalg", "importance", "frequency", "tables", "runs", "interactions", "ragged", "reports", "plots"},
     {
@@ -38,7 +38,8 @@ FLOORS = [
     {"datasets", "models", "objectives", "optimizers"},
     {"splits", "train", "evaluate", "wals", "negatives"},
     {"methods", "pairs", "relatedness", "diagnose", "bias"},
-    {"fit", "offenders"},
+    {"judging", "offenders"},
+    {"fit"},
     {"experiment"},
     {"study", "trained"},
 ]

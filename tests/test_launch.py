@@ -330,7 +330,7 @@ from recjax.study import Measurement
 def get_measurement():
     def measure(config):
         return {"one": {"x": 2.0 * config.seed}, "two": {"x": float(config.data.world.queries)}}
-    draw = lambda path, rows: plots.bars(path, rows, ("x",))
+    draw = lambda path, found: plots.bars(path, found["rows"], ("x",))
     return Measurement(measure, configs.Config(), (1, 2), ("x",), draw)
 """
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from recjax import configs, evaluate, fields, fit, least_squares, methods, splits, train, wals
+from recjax.clock import Clock
 from recjax.errors import InputError
 
 
@@ -122,11 +123,11 @@ def test_a_split_without_validation_keeps_the_last_step(alternating, split):
         start,
         None,
         len(split.train.interactions.query),
-        fit.Clock(),
+        Clock(),
         log=lines.append,
         echo=pytest.fail,
     )
-    assert found.best_step == found.steps == 3
+    assert found.progress.best_step == found.progress.step == 3
     assert [line["step"] for line in lines] == [1, 2, 3]
     again = fit.start(alternating, split.train)
     state, _ = jax.jit(train.block(again.advance, 3))(again.knobs, again.key, again.state, again.data)

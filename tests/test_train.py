@@ -157,15 +157,20 @@ def test_what_does_not_go_together_is_refused(changes, message, config, split):
         train.parts(fields.override(config, changes), split.train)
 
 
-def test_sgd_steps_by_the_learning_rate_times_the_gradient(build, knobs, config, split):
-    config, advance, state, data = build(config, split, optimizer__name="sgd", model__name="mf")
-    run = jax.jit(advance)
+@pytest.mark.parametrize(("decay", "share"), [("none", 1.0), ("linear", 0.75), ("cosine", 0.5 + 0.5 * np.sqrt(0.5))])
+def test_sgd_steps_by_the_learning_rate_times_the_gradient(build, knobs, config, split, decay, share):
+    """After a quarter of the steps a linear rate has three quarters left, a cosine more."""
+    steps = 4000 / len(split.train.interactions.query) * config.train.batch
+    config, advance, state, data = build(
+        config, split, optimizer__name="sgd", model__name="mf", optimizer__decay=decay, train__epochs=str(steps)
+    )
+    run, state = jax.jit(advance), state._replace(step=jnp.array(1000))
     moves = []
     for rate in (0.5, 1.0):
         moved, metrics = run(knobs(config, **{"optimizer.learning_rate": rate}), jax.random.key(0), state, data)
         step = jax.tree.map(jnp.subtract, moved.params, state.params)
         moves.append(np.sqrt(sum(float(jnp.sum(leaf**2)) for leaf in jax.tree.leaves(step))))
-        np.testing.assert_allclose(moves[-1], rate * metrics["gradient_norm"], rtol=1e-3)
+        np.testing.assert_allclose(moves[-1], share * rate * metrics["gradient_norm"], rtol=1e-3)
 
 
 def test_settings_are_frozen():
