@@ -146,13 +146,13 @@ def _write(
     echo(reports.summary(found["rows"], plan.columns))
 
 
-def _curves(curves: list[list[dict[str, float]]]) -> dict[str, dict[str, Any]]:
+def _curves(curves: list[list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """At each validation that every seed came to, by its step, the summary of what was then known."""
     together = zip(*curves, strict=False)  # a seed may have stopped before others
     return {str(points[0]["step"]): _summary(list(points)) for points in together}
 
 
-def _summary(results: list[dict[str, float]]) -> dict[str, dict[str, Any]]:
+def _summary(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Mean, standard deviation (of a sample) and values of each metric that every seed has."""
     found = {}
     for metric in results[0]:

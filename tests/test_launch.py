@@ -28,7 +28,7 @@ SMALL = [
     "--config.evaluate.rank=4",
 ]
 RESULT = {
-    "status", "experiment", "config", "seed", "data", "environment", "best_step", "steps", "metrics",
+    "status", "experiment", "config", "seed", "data", "environment", "best_step", "steps", "metrics", "curve",
     "standard_error", "refused", "diagnosis", "baselines", "timing",
 }  # fmt: skip
 
@@ -96,6 +96,9 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
     judged = [line for line in lines(folder / "metrics.jsonl") if "split" in line]
     assert [line["step"] for line in blocks] == [*range(7, result["steps"], 7), result["steps"]]
     assert result["best_step"] == max(judged, key=lambda line: line["ndcg@10"])["step"]
+    assert [(one["step"], one["ndcg@10"]) for one in result["curve"]] == [
+        (line["step"], line["ndcg@10"]) for line in judged
+    ]
     assert all({"cross_group_auc", "cross_group_excess"} <= set(line["standard_error"]) <= set(line) for line in judged)
 
 
@@ -295,7 +298,7 @@ from recjax.study import Study
 
 def get_study():
     arms = {name: configs.Config(model=configs.Model(name=name)) for name in ("two_tower", "softmax_dnn")}
-    return Study(arms, (0, 1), ("ndcg@10",), lambda path, rows: plots.bars(path, rows, ("ndcg@10",)))
+    return Study(arms, (0, 1), ("ndcg@10",), lambda path, found: plots.bars(path, found["rows"], ("ndcg@10",)))
 """
 
 
@@ -311,6 +314,8 @@ def test_a_study_gives_means_over_seeds(run, tmp_path, capsys):
         row = found["rows"][arm]["ndcg@10"]
         assert row["values"] == values
         np.testing.assert_allclose((row["mean"], row["sd"]), (sum(values) / 2, abs(values[0] - values[1]) / 2**0.5))
+    point = next(iter(found["curves"]["two_tower"].values()))
+    assert len(point["ndcg@10"]["values"]) == len(point["seconds"]["values"]) == 2
     assert "--save=there/two" in found["command"]
     assert "±" in capsys.readouterr().out
 
