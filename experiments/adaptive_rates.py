@@ -13,7 +13,7 @@ from experiments import adaptive
 from recjax import plots
 from recjax.study import Study
 
-RATES = (1e-3, 2e-3, 4e-3)
+RATES = (2e-3, 4e-3, 8e-3)
 
 
 def get_study() -> Study:

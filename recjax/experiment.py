@@ -1,9 +1,11 @@
 """A run: a config in, a trained model, an honest evaluation beside baselines, and a run folder out."""
 
+import contextlib
 import dataclasses
+import functools
 import pathlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -43,6 +45,22 @@ class Prepared(NamedTuple):
     dataset: Dataset
     split: Split
     start: methods.Start
+
+
+class Run(NamedTuple):
+    """A run with a folder."""
+
+    prepared: Prepared
+    folder: pathlib.Path
+    head: dict[str, Any]  # what result.json says of it, whatever it finds
+    before: dict[str, Any]  # fingerprints of the tables' rows, to see which were trained
+
+    @property
+    def banner(self) -> str:
+        """What a person reads first."""
+        data = self.head["data"]
+        counts = ", ".join(f"{data[one]:,} {one}" for one in ("queries", "items", "interactions"))
+        return f"{self.head['experiment']} on {data['name']}: {counts} -> {self.folder}"
 
 
 class Outcome(NamedTuple):
@@ -110,41 +128,45 @@ def run(
         InputError: before anything is written.
         DivergedError: a number was not finite; `result.json` then says where.
     """
-    prepared = prepare(config)
-    folder = runs.create(workdir, name)
-    settings = dataclasses.asdict(config)
+    opened = open_run(prepare(config), name, runs.create(workdir, name))
+    echo(opened.banner)
+    with failing(opened):
+        return finish(opened, *_train(opened, echo), echo)
+
+
+def open_run(prepared: Prepared, name: str, folder: pathlib.Path) -> Run:
+    """Writes config.json into the folder of a run."""
+    settings = dataclasses.asdict(prepared.config)
     runs.write_json(folder / "config.json", {"experiment": name, **settings})
-    head: dict[str, Any] = {"experiment": name, "config": settings, "seed": config.seed, "data": _describe(prepared)}
-    head["environment"] = environment()
-    counts = ", ".join(f"{head['data'][one]:,} {one}" for one in ("queries", "items", "interactions"))
-    echo(f"{name} on {config.data.name}: {counts} -> {folder}")
+    seed = prepared.config.seed
+    head = {"experiment": name, "config": settings, "seed": seed, "data": _describe(prepared)}
+    before = diagnose.fingerprints(prepared.start.state.params.tables)
+    return Run(prepared, folder, head | {"environment": environment()}, before)
+
+
+@contextlib.contextmanager
+def failing(run: Run) -> Iterator[None]:
+    """Whatever goes wrong inside is written into result.json, and raised again."""
     try:
-        outcome = _run(prepared, folder, head, echo)
-    except DivergedError as error:
-        where = {"step": error.step, "term": error.term}
-        runs.write_json(folder / parameters.RESULT, {"status": "failed", **head, **where, "error": str(error)})
-        raise
+        yield
     except BaseException as error:
-        runs.write_json(folder / parameters.RESULT, {"status": "failed", **head, "error": repr(error)})
+        where = {"step": error.step, "term": error.term} if isinstance(error, DivergedError) else {}
+        text = str(error) if isinstance(error, DivergedError) else repr(error)
+        runs.write_json(run.folder / parameters.RESULT, {"status": "failed", **run.head, **where, "error": text})
         raise
-    runs.write_json(folder / parameters.RESULT, outcome.result)
-    return outcome
 
 
-def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: Callable[[str], None]) -> Outcome:
-    config, _, split, start = prepared
-    clock = Clock()
-    lines = folder / "metrics.jsonl"
-    before = diagnose.fingerprints(start.state.params.tables)
-    fitted = fit.fit(
-        config,
-        start,
-        split.validation,
-        len(split.train.interactions.query),
-        clock,
-        log=lambda line: runs.append_line(lines, line),
-        echo=echo,
-    )
+def _train(run: Run, echo: Callable[[str], None]) -> tuple[fit.Fit, Clock]:
+    config, _, split, start = run.prepared
+    clock, lines = Clock(), run.folder / "metrics.jsonl"
+    interactions = len(split.train.interactions.query)
+    log = functools.partial(runs.append_line, lines)
+    return fit.fit(config, start, split.validation, interactions, clock, log=log, echo=echo), clock
+
+
+def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None]) -> Outcome:
+    """Judges what training found on the test part, beside baselines, and writes everything into the run's folder."""
+    (config, _, split, start), folder, head, before = run
     progress = fitted.progress
     runs.write_arrays(folder / parameters.ARRAYS, parameters.flatten(fitted.params))
     judged: dict[str, tuple[evaluate.Retriever, Any]] = {
@@ -160,7 +182,7 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         scores, folds[name] = folding.measure(ranking, one.score)
         found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds[name].found
         if one is start.retriever:
-            _draw(folder / "plots", prepared, fitted, ranking, scores)
+            _draw(folder / "plots", run.prepared, fitted, ranking, scores)
             with clock.time("diagnosis_s"):
                 spurious = offenders.worst(ranking, split.test.known, folding.factors, folding.pairs, one.score)
                 diagnosis = diagnose.report(ranking, split, before, fitted.params.tables)
@@ -197,6 +219,7 @@ def _run(prepared: Prepared, folder: pathlib.Path, head: dict[str, Any], echo: C
         "baselines": found,
         "timing": timing,
     }
+    runs.write_json(folder / parameters.RESULT, result)
     return Outcome(result, fitted.params)
 
 
