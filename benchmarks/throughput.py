@@ -30,7 +30,7 @@ import jax
 import machine
 from absl import flags
 
-from recjax import configs, experiment, fit, reports, runs
+from recjax import configs, fit, preparation, reports, runs
 from recjax.clock import Clock
 from recjax.errors import InputError
 
@@ -81,7 +81,7 @@ def measure(setup: str, folder: str, epochs: float) -> dict[str, Any]:
     config = runpy.run_path(str(file))["get_config"]()
     data = configs.Data(name="movielens_1m", path=folder)
     config = dataclasses.replace(config, data=data, train=dataclasses.replace(config.train, epochs=epochs))
-    _, _, split, start = experiment.prepare(config)
+    _, _, split, start = preparation.prepare(config)
     watch = Watch()
     with tempfile.TemporaryDirectory() as workdir:
         fitted = fit.fit(

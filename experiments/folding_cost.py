@@ -15,7 +15,7 @@ import numpy as np
 
 from recjax import configs, evaluate, judging, methods, pairs, plots, relatedness
 from recjax.clock import Clock
-from recjax.experiment import prepare
+from recjax.preparation import prepare
 from recjax.study import Measurement
 
 RUNS = 9

@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array
 
-from recjax import batches, configs, embed, experiment, gramians, penalties, plots, train
+from recjax import batches, configs, embed, gramians, penalties, plots, preparation, train
 from recjax.study import Measurement
 from recjax.types import Batch, Data, Model, Params
 
@@ -40,7 +40,7 @@ def estimates(share: float) -> dict[str, gramians.Estimate]:
 
 def measure(config: configs.Config) -> dict[str, dict[str, float]]:
     """Means over the measurements by estimate (see `errors`), and the error at each of them."""
-    _, _, split, start = experiment.prepare(config)
+    _, _, split, start = preparation.prepare(config)
     model, data, state = train.parts(config, split.train).model, start.data, start.state
     known = estimates(config.train.batch / len(split.train.interactions.query))
     sides = penalties.gravity(1.0, penalties.Settings("examples", "batch")).init(data, None)

@@ -15,7 +15,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from recjax import batches, bias, configs, experiment, losses, objectives, plots, samplers, scores, train
+from recjax import batches, bias, configs, losses, objectives, plots, preparation, samplers, scores, train
 from recjax.study import Measurement
 
 SIZES = (16, 64, 256)
@@ -49,7 +49,7 @@ def get_measurement() -> Measurement:
 
 
 def measure(config: configs.Config) -> dict[str, dict[str, float]]:
-    prepared = experiment.prepare(config)
+    prepared = preparation.prepare(config)
     start, model = prepared.start, train.parts(config, prepared.split.train).model
     state, _ = jax.jit(train.block(start.advance, 1500))(start.knobs, start.key, start.state, start.data)
     params, data = state.params, start.data

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recjax import configs, experiment, fields, reports, runs
+from recjax import configs, experiment, fields, preparation, reports, runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run(
         DivergedError: a run diverged; the finished ones keep their folders.
     """
     for config in study.arms.values():
-        experiment.prepare(config)
+        preparation.prepare(config)
     folder, places = _places(name, workdir, save)
     outcomes = {
         arm: [

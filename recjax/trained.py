@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from jaxtyping import Array
 
-from recjax import configs, evaluate, experiment, fit, judging
+from recjax import configs, evaluate, fit, judging, preparation
 from recjax.clock import Clock
 from recjax.types import Dataset, HeldOut, Params, Split
 
@@ -36,7 +36,7 @@ def train(config: configs.Config) -> Trained:
         InputError: what was given, what was wanted, what to type.
         DivergedError: a number was not finite.
     """
-    _, _, split, start = experiment.prepare(config)
+    _, _, split, start = preparation.prepare(config)
     clock, interactions = Clock(), len(split.train.interactions.query)
     fitted = fit.fit(
         config, start, split.validation, interactions, clock, log=lambda line: None, echo=lambda text: None

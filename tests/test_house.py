@@ -40,6 +40,7 @@ FLOORS = [
     {"methods", "pairs", "relatedness", "diagnose", "bias"},
     {"judging", "offenders"},
     {"fit"},
+    {"preparation"},
     {"experiment"},
     {"study", "trained"},
 ]

@@ -12,7 +12,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 import launch
-from recjax import configs, evaluate, experiment, fields, parameters
+from recjax import configs, evaluate, fields, parameters, preparation
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = [
@@ -109,7 +109,7 @@ def test_the_parameters_that_are_kept_are_those_of_the_best_step(run, tmp_path):
     result = read(tmp_path / "here" / "result.json")
     assert result["best_step"] < result["steps"]
     overrides = dict(one.removeprefix("--config.").split("=") for one in SMALL)
-    prepared = experiment.prepare(fields.override(configs.Config(), overrides))
+    prepared = preparation.prepare(fields.override(configs.Config(), overrides))
     params = prepared.start.state.params
     kept = np.load(tmp_path / "here" / "parameters.npz")
     names = list(parameters.flatten(params))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import configs, experiment, fields, parameters
+from recjax import configs, experiment, fields, parameters, preparation
 from recjax.errors import InputError
 from recjax.types import Params
 
@@ -40,7 +40,7 @@ def runs(config, tmp_path_factory):
 def test_a_run_starts_from_the_tables_of_another(runs):
     base, folder = runs
     given = dataclasses.replace(base, model=dataclasses.replace(base.model, start=str(folder / "wals")))
-    tables = experiment.prepare(given).start.state.params.tables
+    tables = preparation.prepare(given).start.state.params.tables
     left = np.load(folder / "wals" / "parameters.npz")
     for name in ("query", "item"):
         assert np.array_equal(tables[name], left[f"tables/{name}"])
@@ -102,7 +102,7 @@ def test_tables_that_do_not_fit_are_refused(arrays, message):
 def test_a_start_from_another_world_or_split_is_refused(changes, message, runs):
     base, folder = runs
     with pytest.raises(InputError, match=message):
-        experiment.prepare(fields.override(base, {"model.start": str(folder / "wals")} | changes))
+        preparation.prepare(fields.override(base, {"model.start": str(folder / "wals")} | changes))
 
 
 def test_a_damaged_file_is_refused(runs, tmp_path):
