@@ -19,7 +19,9 @@ RATES = (2e-3, 4e-3, 8e-3)
 def get_study() -> Study:
     arms = {
         f"{name}, {rate:g}": dataclasses.replace(
-            config, optimizer=dataclasses.replace(config.optimizer, learning_rate=rate)
+            config,
+            optimizer=dataclasses.replace(config.optimizer, learning_rate=rate),
+            train=dataclasses.replace(config.train, evaluate=1.0),
         )
         for name, config in adaptive.get_study().arms.items()
         for rate in RATES
