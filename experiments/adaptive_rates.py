@@ -27,4 +27,4 @@ def get_study() -> Study:
         for rate in RATES
     }
     columns = ("validation_ndcg@10",)
-    return Study(arms, (10,), columns, lambda path, rows: plots.bars(path, rows, columns))
+    return Study(arms, (10,), columns, lambda path, found: plots.bars(path, found["rows"], columns))
