@@ -38,7 +38,7 @@ def _measure(config: configs.Config) -> dict[str, float]:
         begin = time.perf_counter()
         factors = relatedness.resolve(settings)(held.known, settings)
         found[f"{name}_s"] = time.perf_counter() - begin
-    judgement, clock = evaluate.prepare(held, config.evaluate.batch), Clock()
+    judgement, clock = evaluate.prepare(held), Clock()
     judge = judging.ranking(config, start.retriever, params, judgement, clock)
     scores = jax.jit(pairs.scorer(start.retriever.score))
     drawn = {name: pairs.draw(held, factors, size) for name, size in (("folding_ms", 512), ("folding_1024_ms", 1024))}

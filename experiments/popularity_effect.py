@@ -46,7 +46,7 @@ def popularity(known: Dataset) -> np.ndarray:
 
 def neighbours(items: np.ndarray, score, known: Dataset) -> dict[str, float]:
     """Of each item's nearest others: their mean popularity, and the Jaccard index of their genres and its own."""
-    own = np.arange(len(items))[:, None]
+    own = retrieval.excluded(np.arange(len(items)), np.arange(len(items)), len(items))
     _, ids = jax.jit(lambda items: retrieval.top_k(items, items, NEIGHBOURS, exclude=own, score=score))(items)
     bag = known.corpus["genres"]
     genres = np.zeros((len(items), len(known.vocabularies["genres"])), bool)

@@ -155,8 +155,6 @@ class Train:
 class Evaluate:
     k: tuple[int, ...] = field((10, 20), least=1)  # cut-offs
     select: str = "ndcg@10"  # the validation metric that chooses the stopping step
-    batch: int = field(512, least=1)  # queries a tile
-    block: int = field(8192, least=1)  # items a block
     pairs: int = field(
         1024, least=4
     )  # folding looks at so many queries by so many items; on validation at half of each

@@ -1,6 +1,7 @@
 """Evaluation: the whole corpus, or its candidates, ranked for every held-out query, in tiles on the device.
 
-Tiles are padded to one shape, so that a metric does not depend on how many queries are judged at once.
+Every score is computed in a tile of one shape, TILE queries by retrieval.BLOCK items, the last padded: a query's
+metrics are the same to the bit whoever is judged beside it. Memory is that of the data, embeddings and lists.
 """
 
 import functools
@@ -16,6 +17,8 @@ from recjax import batches, configs, embed, fields, folding, linalg, metrics, re
 from recjax.errors import InputError, unknown
 from recjax.types import Data, Dataset, Features, HeldOut, Key, Model
 
+TILE = 512
+
 
 class Judgement(NamedTuple):
     """A held-out part on the device: T tiles of B queries."""
@@ -24,8 +27,11 @@ class Judgement(NamedTuple):
     query: Int[Array, "T B"]
     where: Bool[Array, "T B"]  # False: padding
     now: Int[Array, "T B"] | None  # the moment of the first relevant interaction
-    relevant: Int[Array, "T B L"]  # padded with -1
-    lane: Int[Array, " L"]  # arange(the longest list of known items), empty where repeats may be retrieved
+    relevant: Int[Array, " R"]  # query after query, each one's different items in ascending order
+    first: Int[Array, "T B"]  # where a query's relevant items begin
+    number: Int[Array, "T B"]  # how many they are
+    # What is not to be retrieved: pairs tile after tile, `start` [T G+1] of each; None where repeats may be
+    exclude: retrieval.Excluded | None
     candidates: Int[Array, "T B C"] | None  # in ascending order, -1: none; None: the whole corpus is ranked
     query_group: Int[Array, "T B"] | None  # None: groups are not known, or candidates are ranked
     item_group: Int[Array, " N"] | None
@@ -54,10 +60,10 @@ class Ranking(NamedTuple):
     sampled: bool  # among candidates only: then metrics are named sampled_
 
 
-def model_retriever(model: Model, score: Callable[[Array, Array], Array], block: int) -> Retriever:
+def model_retriever(model: Model, score: Callable[[Array, Array], Array]) -> Retriever:
     return Retriever(
         lambda params, features: embed.queries(None, model, params, features),
-        lambda params, data: embed.corpus(model, params, data.corpus, block),
+        lambda params, data: embed.corpus(model, params, data.corpus, retrieval.BLOCK),
         score,
     )
 
@@ -83,8 +89,8 @@ def random() -> Retriever:
     return Retriever(queries, items)
 
 
-def prepare(held: HeldOut, batch: int) -> Judgement:
-    """Puts a held-out part on the device, in tiles of `batch` queries.
+def prepare(held: HeldOut) -> Judgement:
+    """Puts a held-out part on the device, in tiles.
 
     Raises:
         InputError: candidates that are not one row of different items a judged query.
@@ -92,19 +98,15 @@ def prepare(held: HeldOut, batch: int) -> Judgement:
     order = np.lexsort((held.relevant.item, held.relevant.query))
     pair = np.stack([held.relevant.query[order], held.relevant.item[order]])
     kept = np.concatenate([[True], np.any(pair[:, 1:] != pair[:, :-1], axis=0)])  # a repeated item is relevant once
-    relevant_query, relevant_item = pair[:, kept]
+    relevant_query, relevant = pair[:, kept]
     query, first, count = np.unique(relevant_query, return_index=True, return_counts=True)
-    tiles = -(-len(query) // batch)
+    tiles = -(-len(query) // TILE)
 
     def tiled(part: np.ndarray, fill: int = 0) -> Array:
-        rows = np.full((tiles * batch, *part.shape[1:]), fill, np.int32)
+        rows = np.full((tiles * TILE, *part.shape[1:]), fill, np.int32)
         rows[: len(part)] = part
-        return jnp.asarray(rows.reshape(tiles, batch, *part.shape[1:]))
+        return jnp.asarray(rows.reshape(tiles, TILE, *part.shape[1:]))
 
-    data = batches.prepare(held.known)
-    relevant = np.full((len(query), int(count.max())), -1, np.int32)
-    column = np.arange(len(relevant_query)) - np.repeat(first, count)
-    relevant[np.repeat(np.arange(len(query)), count), column] = relevant_item
     now = None
     if held.relevant.time is not None and held.known.interactions.time is not None:
         starts = np.searchsorted(held.relevant.query, query)
@@ -113,15 +115,23 @@ def prepare(held: HeldOut, batch: int) -> Judgement:
     candidates = None
     if held.candidates is not None:
         candidates = tiled(retrieval.by_id(held.candidates, len(query), len(held.known.corpus["item"])), -1)
+    exclude = None
+    if candidates is None and not held.known.repeats:
+        met = np.isin(held.known.interactions.query, query)
+        row, item = np.searchsorted(query, held.known.interactions.query[met]), held.known.interactions.item[met]
+        exclude = retrieval.excluded(
+            row, item, len(held.known.corpus["item"]), rows=len(query), tile=TILE, block=retrieval.BLOCK
+        )
     groups = held.known.groups if candidates is None else None
-    known = np.diff(np.asarray(data.offsets))[query]
     return Judgement(
-        data,
+        batches.prepare(held.known),
         tiled(query),
-        jnp.asarray((np.arange(tiles * batch) < len(query)).reshape(tiles, batch)),
+        jnp.asarray((np.arange(tiles * TILE) < len(query)).reshape(tiles, TILE)),
         now,
-        tiled(relevant, -1),
-        jnp.arange(0 if held.known.repeats else int(known.max())),
+        jnp.asarray(relevant, jnp.int32),
+        tiled(first),
+        tiled(count),
+        exclude,
         candidates,
         None if groups is None else tiled(groups.query[query]),
         None if groups is None else jnp.asarray(groups.item, jnp.int32),
@@ -135,6 +145,7 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
         length: L, of the histories that the query tower reads.
     """
     family: Mapping[str, Callable] = fields.members(metrics)
+    most = max(settings.k)
 
     def judge(params, judgement: Judgement):
         # Accelerators round the inputs of a matrix product by default; a ranking is to be exact.
@@ -146,37 +157,29 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
         items = retriever.items(params, data)
 
         def tile(part):
-            query, now, relevant, candidates, group = part
-            stop = data.offsets[query + 1]
-            features = batches.features(data, query, stop, length, now=now)
+            query, now, first, count, start, candidates, group = part
+            features = batches.features(data, query, data.offsets[query + 1], length, now=now)
             queries = retriever.queries(params, features)
             if candidates is None:
-                index = data.offsets[query][:, None] + judgement.lane
-                seen = data.interactions.item[jnp.minimum(index, stop[:, None] - 1)]
-                search = functools.partial(
-                    retrieval.top_k,
-                    queries,
-                    items,
-                    max(settings.k),
-                    exclude=jnp.where(index < stop[:, None], seen, -1),
-                    score=retriever.score,
-                    block=settings.block,
-                )
+                exclude = judgement.exclude and judgement.exclude._replace(start=start)
+                search = functools.partial(retrieval.top_k, queries, items, most, exclude=exclude)
+                search = functools.partial(search, score=retriever.score, block=retrieval.BLOCK)
                 found, ids = search()
             else:
-                found, ids = retrieval.top_k_among(queries, items, candidates, max(settings.k), score=retriever.score)
+                found, ids = retrieval.top_k_among(queries, items, candidates, most, score=retriever.score)
 
             def hits(ids):
-                return jnp.any(ids[:, :, None] == jnp.where(relevant < 0, -2, relevant)[:, None, :], axis=-1)
+                return retrieval.among(judgement.relevant, first, count, ids)
 
-            count = jnp.sum(relevant >= 0, axis=-1)
             values = {f"{name}@{k}": one(hits(ids)[:, :k], count) for k in settings.k for name, one in family.items()}
             if judgement.item_group is not None:
                 _, own = search(groups=(group, judgement.item_group))
                 values |= {f"in_group_recall@{k}": metrics.recall(hits(own)[:, :k], count) for k in settings.k}
             return ids, values, queries, jnp.all(jnp.isfinite(found) | (ids < 0)) & jnp.all(jnp.isfinite(queries))
 
-        parts = (judgement.query, judgement.now, judgement.relevant, judgement.candidates, judgement.query_group)
+        start = judgement.exclude and judgement.exclude.start
+        own = judgement.query, judgement.now, judgement.first, judgement.number
+        parts = *own, start, judgement.candidates, judgement.query_group
         ids, values, queries, finite = jax.lax.map(tile, parts)
         finite = jnp.all(finite) & jnp.all(jnp.isfinite(items))
         flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (ids, values, queries))

@@ -117,7 +117,7 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
         "popularity": (evaluate.popularity(), ()),
         "random": (evaluate.random(), jax.random.key(config.seed)),
     }
-    test = evaluate.prepare(split.test, config.evaluate.batch)
+    test = evaluate.prepare(split.test)
     folding = judging.folding(config, split.test, config.evaluate.pairs, clock)
     found, folds = {}, {}
     for name, (one, params) in judged.items():

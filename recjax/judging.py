@@ -38,7 +38,7 @@ def validation(config: configs.Config, start: Start, held: HeldOut, params: Para
     Raises:
         DivergedError: later, where an embedding or a score is not finite; it names the step.
     """
-    judgement, serving = evaluate.prepare(held, config.evaluate.batch), start.serving(held)
+    judgement, serving = evaluate.prepare(held), start.serving(held)
     rank = ranking(config, start.retriever, (params, serving), judgement, clock)
     fold = folding(config, held, config.evaluate.pairs // 2, clock)
 

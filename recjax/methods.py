@@ -43,7 +43,7 @@ def gradient(config: configs.Config, dataset: Dataset) -> Start:
     parts, knobs, (init_key, key) = train.parts(config, dataset), _knobs(config), _keys(config)
     data = batches.prepare(dataset, config.objective.positives)
     state = train.init(_params(init_key, parts.model, config), parts, knobs, data)
-    retriever = evaluate.model_retriever(parts.model, parts.score, config.evaluate.block)
+    retriever = evaluate.model_retriever(parts.model, parts.score)
     retriever = retriever._replace(ready=lambda pair: pair[0])
     drawer = negatives.drawer(
         parts.model,
@@ -115,7 +115,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
         found = alternating.fold_in(params.tables["item"], histories, solvers.resolve(exact), numbers)
         return params._replace(tables=params.tables | {"query": params.tables["query"].at[judged].set(found)})
 
-    retriever = evaluate.model_retriever(model, scores.dot, config.evaluate.block)._replace(ready=ready)
+    retriever = evaluate.model_retriever(model, scores.dot)._replace(ready=ready)
     data = alternating.prepare(dataset, config.wals)
     return Start(alternating.step(config.wals), knobs, key, state, data, len(query), retriever, serving)
 

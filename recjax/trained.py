@@ -68,7 +68,7 @@ def rank(
 
 def judge(retriever: evaluate.Retriever, params: object, held: HeldOut, config: configs.Config) -> evaluate.Ranking:
     """What any retriever, a baseline too, retrieves for the queries of a held-out part."""
-    judgement = evaluate.prepare(held, config.evaluate.batch)
+    judgement = evaluate.prepare(held)
     return judging.ranking(config, retriever, params, judgement, Clock())(params, 0)
 
 

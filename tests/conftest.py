@@ -28,7 +28,7 @@ def config():
         model=configs.Model(dimension=8, history=6, hidden=(12,)),
         sampler=configs.Sampler(negatives=32),
         train=configs.Train(epochs=2.0, batch=32, block=5),
-        evaluate=configs.Evaluate(k=(5, 10), batch=50, pairs=64, rank=4),
+        evaluate=configs.Evaluate(k=(5, 10), pairs=64, rank=4),
     )
 
 

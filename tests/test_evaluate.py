@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import configs, evaluate, fields, metrics, splits
+from recjax import configs, evaluate, fields, metrics, retrieval, splits
 from recjax.errors import InputError
 
-SETTINGS = configs.Evaluate(k=(5, 10), batch=50, pairs=64, rank=4)
+SETTINGS = configs.Evaluate(k=(5, 10), pairs=64, rank=4)
 RNG = np.random.default_rng(0)
 QUERIES, ITEMS = RNG.normal(size=(120, 4)).astype(np.float32), RNG.normal(size=(120, 4)).astype(np.float32)
 FIXED = evaluate.Retriever(lambda params, features: params[0][features["query"]], lambda params, data: params[1])
@@ -19,7 +19,7 @@ PARAMS = (jnp.asarray(QUERIES), jnp.asarray(ITEMS))
 
 def judged(held, settings=SETTINGS, retriever=FIXED, params=PARAMS):
     judge = jax.jit(evaluate.ranker(retriever, settings, 6))
-    return evaluate.rank(judge, params, evaluate.prepare(held, settings.batch))
+    return evaluate.rank(judge, params, evaluate.prepare(held))
 
 
 def by_hand(held, k, own=False):
@@ -75,22 +75,30 @@ def test_the_recall_inside_a_group_needs_groups(split):
     np.testing.assert_array_equal(alike.metrics["in_group_recall@10"], alike.metrics["recall@10"])
 
 
-@pytest.mark.parametrize("changes", [{"batch": 1}, {"batch": 7}, {"batch": 500}, {"block": 13}, {"block": 1}])
-def test_ranks_do_not_depend_on_tiles_or_blocks(changes, split):
-    one, other = judged(split.test), judged(split.test, dataclasses.replace(SETTINGS, **changes))
+@pytest.fixture(params=[(1, 120), (7, 120), (50, 13), (512, 1)], ids=lambda shape: f"{shape[0]}x{shape[1]}")
+def tiled(request, monkeypatch):
+    """Tiles and blocks of another size than a run's, in which so small a world has one."""
+    monkeypatch.setattr(evaluate, "TILE", request.param[0])
+    monkeypatch.setattr(retrieval, "BLOCK", request.param[1])
+
+
+@pytest.fixture
+def whole(split):
+    return judged(split.test)
+
+
+def test_ranks_do_not_depend_on_tiles_or_blocks(whole, tiled, split):
+    one, other = whole, judged(split.test)
     np.testing.assert_array_equal(one.ids, other.ids)
     np.testing.assert_array_equal(one.query, other.query)
     for name, value in one.metrics.items():
         np.testing.assert_array_equal(value, other.metrics[name])
 
 
-@pytest.mark.parametrize("batch", [16, 50])
-def test_a_subset_of_queries_gets_the_same_numbers_to_the_bit(batch, split):
-    settings = dataclasses.replace(SETTINGS, batch=batch)
-    whole = judged(split.test, settings)
+def test_a_subset_of_queries_gets_the_same_numbers_to_the_bit(whole, split):
     keep = split.test.relevant.query % 3 == 1
     some = split.test._replace(relevant=type(split.test.relevant)(*(one[keep] for one in split.test.relevant)))
-    part = judged(some, settings)
+    part = judged(some)
     rows = np.isin(whole.query, part.query)
     np.testing.assert_array_equal(np.asarray(whole.queries)[rows], np.asarray(part.queries))
     np.testing.assert_array_equal(whole.ids[rows], part.ids)
@@ -189,9 +197,8 @@ def sampled(split):
 
 
 @pytest.mark.parametrize("params", [PARAMS, tuple(jnp.round(one) for one in PARAMS)], ids=["different", "ties"])
-@pytest.mark.parametrize("batch", [7, 50])
-def test_a_ranking_of_candidates_equals_plain_numpy(batch, params, sampled):
-    ranking = judged(sampled, dataclasses.replace(SETTINGS, batch=batch), params=params)
+def test_a_ranking_of_candidates_equals_plain_numpy(tiled, params, sampled):
+    ranking = judged(sampled, params=params)
     queries, items = (np.asarray(one) for one in params)
     lists, ranks, ties = [], [], 0
     for query, own, row in zip(sampled.relevant.query, sampled.relevant.item, sampled.candidates, strict=True):
@@ -226,17 +233,10 @@ def test_ranking_all_that_is_not_known_is_the_full_ranking(params, order, split)
         np.testing.assert_array_equal(among.metrics[f"sampled_{name}"], value)
 
 
-def test_candidates_do_not_depend_on_tiles(sampled):
-    one, other = judged(sampled), judged(sampled, dataclasses.replace(SETTINGS, batch=7))
-    np.testing.assert_array_equal(one.ids, other.ids)
-    for name, value in one.metrics.items():
-        np.testing.assert_array_equal(value, other.metrics[name])
-
-
 def test_what_is_known_may_be_a_candidate(split):
     known = split.test.known.interactions
     first = known.item[np.searchsorted(known.query, split.test.relevant.query)]
-    settings = configs.Evaluate(k=(1,), batch=50)
+    settings = configs.Evaluate(k=(1,))
     np.testing.assert_array_equal(judged(split.test._replace(candidates=first[:, None]), settings).ids, first[:, None])
 
 
@@ -269,7 +269,7 @@ def test_a_number_of_candidates_that_is_not_finite_is_told(place, sampled):
 )
 def test_candidates_that_cannot_be_ranked_are_refused(change, message, sampled):
     with pytest.raises(InputError, match=message):
-        evaluate.prepare(sampled._replace(candidates=change(sampled.candidates)), 50)
+        evaluate.prepare(sampled._replace(candidates=change(sampled.candidates)))
 
 
 def test_more_than_the_candidates_is_refused(sampled):

@@ -13,8 +13,8 @@ ONES = (np.ones((120, 1), np.float32), np.ones((120, 1), np.float32))
 
 
 def test_pairs_and_folding_measures(split):
-    judge = jax.jit(evaluate.ranker(FIXED, configs.Evaluate(k=(5,), batch=50), 6))
-    ranking = evaluate.rank(judge, (jnp.asarray(QUERIES), jnp.asarray(ITEMS)), evaluate.prepare(split.test, 50))
+    judge = jax.jit(evaluate.ranker(FIXED, configs.Evaluate(k=(5,)), 6))
+    ranking = evaluate.rank(judge, (jnp.asarray(QUERIES), jnp.asarray(ITEMS)), evaluate.prepare(split.test))
     known = split.test.known
     drawn = pairs.draw(split.test, ONES, 64)
     found = pairs.score(drawn, ranking, jax.jit(pairs.scorer(scores.dot)))
