@@ -15,7 +15,7 @@ from recjax import reports
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [
     {"errors", "uncertainty", "clock"},
-    {"types", "fields"},
+    {"types", "fields", "folders", "significance"},
     {"configs", "linalg", "importance", "frequency", "tables", "runs", "interactions", "ragged", "reports", "plots"},
     {
         "towers",
