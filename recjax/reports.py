@@ -81,7 +81,7 @@ def listing(rows: Sequence[Mapping[str, Any]]) -> str:
     | Fargo |    1 | 2.500 |
     """
     cells = [[number(value) if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
-    return _lines([list(rows[0]), *cells])
+    return grid([list(rows[0]), *cells])
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
@@ -131,10 +131,10 @@ def summary(rows: Mapping[str, Mapping[str, Mapping[str, float]]], names: Sequen
 
 
 def _markdown(rows: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
-    return _lines([["", *names]] + [[row, *values] for row, values in rows.items()])
+    return grid([["", *names]] + [[row, *values] for row, values in rows.items()])
 
 
-def _lines(cells: Sequence[Sequence[str]]) -> str:
+def grid(cells: Sequence[Sequence[str]]) -> str:
     """Lines of cells, the first of them the header, the first cell of each to the left."""
     width = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     rule = ["-" * width[0]] + ["-" * (size - 1) + ":" for size in width[1:]]
