@@ -59,6 +59,11 @@ def write_csv(path: pathlib.Path, columns: Sequence[str], rows: Iterable[Mapping
     _replace(path, lambda file: file.write(text.getvalue().encode()))
 
 
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes text, whole or not at all."""
+    _replace(path, lambda file: file.write(text.encode()))
+
+
 def append_line(path: pathlib.Path, value: Mapping[str, Any]) -> None:
     """Adds a line of JSON. A number that is not finite becomes null: JSON has no word for it."""
     with path.open("a") as file:

@@ -37,7 +37,7 @@ FLOORS = [
         "typesetting",
     },
     {"retrieval", "partition", "penalties", "influence", "tabulation"},
-    {"datasets", "models", "objectives", "optimizers"},
+    {"datasets", "models", "objectives", "optimizers", "pages"},
     {"splits", "train", "evaluate", "wals", "negatives"},
     {"methods", "pairs", "relatedness", "diagnose", "bias"},
     {"judging", "offenders"},
