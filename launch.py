@@ -1,6 +1,8 @@
 """Runs an experiment file: one config as a run, a study of several configs and seeds, or a measurement of its own.
 
 python launch.py --config=experiments/mf.py --config.optimizer.learning_rate=0.01
+
+Or reads what runs have left: launch.py compare RUN RUN; launch.py table FOLDER; launch.py report FOLDER.
 """
 
 import dataclasses
@@ -22,11 +24,17 @@ WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, which must not e
 SAVE = flags.DEFINE_string(
     "save", None, "The table and picture of a study or measurement are also written to SAVE.json and SAVE.png."
 )
+BOARD = flags.DEFINE_bool("tensorboard", False, "Write the scalars of metrics.jsonl for TensorBoard too, as they come.")
+_NAMES = [f"--{flag.name}" for flag in (CONFIG, WORKDIR, SAVE, BOARD)]
+WORDS = ("compare", "table", "report")  # functions of recjax.commands
 
 
 def main(arguments: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # jax tells at INFO of each kind of device that it did not find
     try:
+        if arguments[1:] and arguments[1] in WORDS:
+            _read(arguments[1], arguments[2:])
+            return
         _run(_load(CONFIG.value), _overrides(arguments[1:]))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -34,6 +42,16 @@ def main(arguments: list[str]) -> None:
     except DivergedError as error:
         print(f"failed: {error}", file=sys.stderr)
         sys.exit(3)
+
+
+def _read(word: str, arguments: list[str]) -> None:
+    """Folders in, text out."""
+    from recjax import commands  # and with it numpy and matplotlib
+
+    for flag in (CONFIG, WORKDIR, SAVE, BOARD):
+        if flag.present:
+            raise InputError(f"--{flag.name}={flag.value} is for a run, and {word} reads folders; leave it out")
+    print(getattr(commands, word)(arguments))
 
 
 def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
@@ -46,10 +64,12 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
         plan = found["get_study"]()
         arms = {arm: fields.override(config, overrides) for arm, config in plan.arms.items()}
         command = shlex.join(["python", *sys.argv])
-        study.run(dataclasses.replace(plan, arms=arms), name, command, WORKDIR.value, SAVE.value)
+        study.run(dataclasses.replace(plan, arms=arms), name, command, WORKDIR.value, SAVE.value, board=BOARD.value)
     elif "get_measurement" in found:
         from recjax import study
 
+        if BOARD.value:
+            raise InputError(f"--tensorboard is for runs, and {CONFIG.value} is a measurement; leave it out")
         if "seed" in overrides:
             raise InputError(f"--config.seed={overrides['seed']}: a measurement has seeds of its own; leave it out")
         measured = found["get_measurement"]()
@@ -63,7 +83,8 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
             raise InputError(f"--save={SAVE.value} is for a study, and {CONFIG.value} is one run; leave it out")
         from recjax import experiment  # imports jax, which takes seconds: a typing error should not
 
-        experiment.run(config, name, WORKDIR.value)
+        command = shlex.join(["python", *sys.argv])
+        experiment.run(config, name, WORKDIR.value, command=command, board=BOARD.value)
     else:
         raise InputError(
             f"{CONFIG.value} defines none of get_config(), get_study() and get_measurement(); see experiments/mf.py"
@@ -87,7 +108,7 @@ def _overrides(arguments: list[str]) -> dict[str, str]:
     while rest:
         name, equals, value = rest.pop(0).partition("=")
         if not name.lstrip("-").startswith("config."):
-            raise unknown("flag", name, [f"--{flag.name}" for flag in (CONFIG, WORKDIR, SAVE)] + ["--config.FIELD"])
+            raise unknown("flag", name, [*_NAMES, "--config.FIELD", *WORDS])
         if not equals:
             if not rest:
                 raise InputError(f"{name} has no value; type {name}=VALUE")

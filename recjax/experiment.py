@@ -16,18 +16,23 @@ from recjax import (
     configs,
     diagnose,
     evaluate,
+    fields,
     fit,
+    folders,
     judging,
     offenders,
     pairs,
     parameters,
     plots,
+    queries,
     reports,
     runs,
+    tensorboard,
 )
 from recjax.clock import Clock
 from recjax.errors import DivergedError
 from recjax.interactions import fingerprint
+from recjax.pages import run as page
 from recjax.preparation import Prepared, prepare
 from recjax.types import Params
 
@@ -58,7 +63,13 @@ class Outcome(NamedTuple):
 
 
 def run(
-    config: configs.Config, name: str = "experiment", workdir: str | None = None, echo: Callable[[str], None] = print
+    config: configs.Config,
+    name: str = "experiment",
+    workdir: str | None = None,
+    echo: Callable[[str], None] = print,
+    *,
+    command: str | None = None,
+    board: bool = False,
 ) -> Outcome:
     """Trains, judges and reports.
 
@@ -66,23 +77,28 @@ def run(
         name: of the experiment, for the folder and the result.
         workdir: the run folder, which must not exist; by default the next free runs/NAME-1, -2, …
         echo: gets what a person should read.
+        command: that the result names; by default launch.py's for this config.
+        board: the scalars are written for TensorBoard too.
 
     Raises:
         InputError: before anything is written.
         DivergedError: a number was not finite; `result.json` then says where.
     """
-    opened = open_run(prepare(config), name, runs.create(workdir, name))
+    if board:
+        tensorboard.require()
+    opened = open_run(prepare(config), name, runs.create(workdir, name), command)
     echo(opened.banner)
     with failing(opened):
-        return finish(opened, *_train(opened, echo), echo)
+        return finish(opened, *_train(opened, echo, board), echo)
 
 
-def open_run(prepared: Prepared, name: str, folder: pathlib.Path) -> Run:
-    """Writes config.json into the folder of a run."""
+def open_run(prepared: Prepared, name: str, folder: pathlib.Path, command: str | None = None) -> Run:
+    """Writes config.json into the folder of a run; `command` is that of launch.py for this config by default."""
     settings = dataclasses.asdict(prepared.config)
     runs.write_json(folder / "config.json", {"experiment": name, **settings})
     seed = prepared.config.seed
-    head = {"experiment": name, "config": settings, "seed": seed, "data": _describe(prepared)}
+    command = command or fields.command(prepared.config, configs.Config())
+    head = {"experiment": name, "command": command, "config": settings, "seed": seed, "data": _describe(prepared)}
     before = diagnose.fingerprints(prepared.start.state.params.tables)
     return Run(prepared, folder, head | {"environment": environment()}, before)
 
@@ -99,12 +115,13 @@ def failing(run: Run) -> Iterator[None]:
         raise
 
 
-def _train(run: Run, echo: Callable[[str], None]) -> tuple[fit.Fit, Clock]:
+def _train(run: Run, echo: Callable[[str], None], board: bool) -> tuple[fit.Fit, Clock]:
     config, _, split, start = run.prepared
     clock, lines = Clock(), run.folder / "metrics.jsonl"
     interactions = len(split.train.interactions.query)
     log = functools.partial(runs.append_line, lines)
-    return fit.fit(config, start, split.validation, interactions, clock, log=log, echo=echo), clock
+    with tensorboard.beside(log, run.folder) if board else contextlib.nullcontext(log) as each:
+        return fit.fit(config, start, split.validation, interactions, clock, log=each, echo=echo), clock
 
 
 def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None]) -> Outcome:
@@ -120,16 +137,22 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
     test = evaluate.prepare(split.test)
     folding = judging.folding(config, split.test, config.evaluate.pairs, clock)
     found, folds = {}, {}
+    arrays: dict[str, np.ndarray] = {}
     for name, (one, params) in judged.items():
         ranking = judging.ranking(config, one, params, test, clock)(params, progress.best_step)
         scores, folds[name] = folding.measure(ranking, one.score)
         found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds[name].found
+        kept = queries.arrays(ranking, split.test.known, config.evaluate)
         if one is start.retriever:
+            arrays |= kept
             _draw(folder / "plots", run.prepared, fitted, ranking, scores)
             with clock.time("diagnosis_s"):
                 spurious = offenders.worst(ranking, split.test.known, folding.factors, folding.pairs, one.score)
                 diagnosis = diagnose.report(ranking, split, before, fitted.params.tables)
                 diagnosis["negatives"] = start.examine(fitted.params, fitted.sampler, split)
+        else:
+            arrays |= {f"{name}/{key}": value for key, value in kept.items() if "@" in key}
+    runs.write_arrays(folder / folders.QUERIES, arrays)
     if progress.best is not None:
         found[config.model.name][f"validation_{fitted.select}"] = progress.best
     rate = progress.step / clock["train_s"]
@@ -162,6 +185,7 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
         "baselines": found,
         "timing": timing,
     }
+    runs.write_text(folder / folders.REPORT, page.page(folder, result))
     runs.write_json(folder / parameters.RESULT, result)
     return Outcome(result, fitted.params)
 

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import math
+import shlex
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +89,18 @@ def refuse_unread(config: Any, default: Any, names: Sequence[str], reader: str, 
                 f"{prefix}{name} is {value!r}, which {reader} does not read; leave it out, or type "
                 f"--config.{prefix}{name}={_text(flat[name])}"
             )
+
+
+def command(config: Any, default: Any) -> str:
+    """The command of launch.py for a run with this config: what it sets beside the defaults.
+
+    >>> from recjax import configs
+    >>> command(configs.Config(seed=3, model=configs.Model(hidden=(64, 32))), configs.Config())
+    'python launch.py --config.seed=3 --config.model.hidden=64,32'
+    """
+    flat, given = flatten(default), flatten(config)
+    differ = [f"--config.{name}={_text(value)}" for name, value in given.items() if value != flat[name]]
+    return shlex.join(["python", "launch.py", *differ])
 
 
 def _text(value: Any) -> str:

@@ -2,16 +2,15 @@
 
 import dataclasses
 import itertools
-import sys
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
-from recjax import configs, fields, judging, methods, reports, train
+from recjax import configs, display, fields, judging, methods, reports, train
 from recjax.clock import Clock
 from recjax.errors import DivergedError, InputError
 from recjax.types import Dataset, HeldOut, Params
@@ -108,7 +107,8 @@ def fit(
     blocks: dict[int, Callable] = {}
     schedule = _schedule(config.train, interactions / start.examples)
     progress, params = Progress(log), state.params
-    with tqdm(total=schedule[-1][1], unit="step", mininterval=0.5 if sys.stderr.isatty() else 60.0) as bar:
+    total, started = schedule[-1][1], time.perf_counter() - clock.get("compile_s", 0.0)
+    with display.bar(total) as bar:
         for first, last, judged in schedule:
             if last - first not in blocks:
                 run = train.block(start.advance, last - first)
@@ -117,7 +117,7 @@ def fit(
             with clock.time("train_s"):
                 state, metrics = jax.block_until_ready(blocks[last - first](knobs, key, state, data))
             progress.trained(last, metrics, clock["train_s"] - begin)
-            bar.update(last - first)
+            loss, rate = float(np.mean(metrics["loss"])), last * start.examples / clock["train_s"]
             if not found:
                 progress.best_step, params = last, state.params
             elif judged:
@@ -125,11 +125,14 @@ def fit(
                 if progress.judged(line, found.select):
                     params = jax.tree.map(jnp.copy, state.params)  # the state's own buffers are donated
                 bar.clear()
-                loss = float(np.mean(metrics["loss"]))
                 value = reports.number(line[found.select])
-                echo(f"step {last:,}: loss {loss:.6g}, validation {found.select} {value}")
+                left = display.left(time.perf_counter() - started - clock["compile_s"], last, total)
+                echo(f"step {last:,} of {total:,}: loss {loss:.6g}, validation {found.select} {value}, {left} left")
                 if progress.stale == config.train.patience:
                     break
+            best = progress.best, progress.best_step
+            bar.set_postfix_str(display.told(loss, rate, found.select if found else "", *best), refresh=False)
+            bar.update(last - first)
     return Fit(params, progress, found.select if found else config.evaluate.select, state.sampler)
 
 

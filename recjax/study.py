@@ -47,7 +47,14 @@ class Measurement:
 
 
 def run(
-    study: Study, name: str, command: str, workdir: str | None, save: str | None, echo: Callable[[str], None] = print
+    study: Study,
+    name: str,
+    command: str,
+    workdir: str | None,
+    save: str | None,
+    echo: Callable[[str], None] = print,
+    *,
+    board: bool = False,
 ) -> dict[str, Any]:
     """Runs every arm with every seed, and writes the table as study.json and the picture as study.png.
 
@@ -55,6 +62,7 @@ def run(
         command: that the result names, so that a reader can repeat it.
         workdir: the folder of the study and of its runs; by default the next free runs/NAME-1, -2, …
         save: where the two files are to be copied, without their endings: results/folding.
+        board: every run writes its scalars for TensorBoard too.
 
     Raises:
         InputError: before anything is run.
@@ -70,6 +78,7 @@ def run(
                 f"{name}: {arm}",
                 str(folder / f"{arm.replace(' ', '-')}-{seed}"),
                 echo,
+                board=board,
             ).result
             for seed in study.seeds
         ]

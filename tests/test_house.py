@@ -15,7 +15,7 @@ from recjax import reports
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [
     {"errors", "uncertainty", "clock"},
-    {"types", "fields", "folders", "significance"},
+    {"types", "fields", "folders", "significance", "tensorboard"},
     {"configs", "linalg", "importance", "frequency", "tables", "runs", "interactions", "ragged", "reports", "plots"},
     {
         "towers",
@@ -33,14 +33,15 @@ FLOORS = [
         "parameters",
         "solvers",
         "rows",
+        "display",
         "comparison",
         "typesetting",
     },
     {"retrieval", "partition", "penalties", "influence", "tabulation"},
     {"datasets", "models", "objectives", "optimizers", "pages"},
-    {"splits", "train", "evaluate", "wals", "negatives"},
+    {"splits", "train", "evaluate", "wals", "negatives", "commands"},
     {"methods", "pairs", "relatedness", "diagnose", "bias"},
-    {"judging", "offenders"},
+    {"judging", "offenders", "queries"},
     {"fit"},
     {"preparation"},
     {"experiment"},

@@ -28,8 +28,8 @@ SMALL = [
     "--config.evaluate.rank=4",
 ]
 RESULT = {
-    "status", "experiment", "config", "seed", "data", "environment", "best_step", "steps", "metrics", "curve",
-    "standard_error", "refused", "diagnosis", "baselines", "timing",
+    "status", "experiment", "command", "config", "seed", "data", "environment", "best_step", "steps", "metrics",
+    "curve", "standard_error", "refused", "diagnosis", "baselines", "timing",
 }  # fmt: skip
 
 
@@ -66,7 +66,8 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
     assert run("--workdir=here", *small, config=setup) == 0
     folder = tmp_path / "here"
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {
-        "config.json", "metrics.jsonl", "result.json", "parameters.npz", "offenders.csv",
+        "config.json", "metrics.jsonl", "result.json", "parameters.npz", "queries.npz", "offenders.csv",
+        "report.html",
         "plots", "plots/curves.png", "plots/embeddings.png", "plots/scores.png",
     }  # fmt: skip
     result = read(folder / "result.json")

@@ -1,0 +1,64 @@
+"""What launch.py does with folders that runs have left: compare them, set tables, write reports. No jax needed."""
+
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+from recjax import comparison, folders, runs, tabulation, typesetting
+from recjax.errors import InputError, unknown
+from recjax.pages import run, several
+
+FORMATS: Mapping[str, Callable] = {"markdown": typesetting.markdown, "latex": typesetting.latex}
+
+
+def compare(arguments: Sequence[str]) -> str:
+    """Each further run against the first: `compare RUN RUN [RUN …] [--columns=METRIC,METRIC]`."""
+    places, options = _split("compare", arguments, ["columns"])
+    if len(places) < 2:
+        raise InputError(f"compare got {len(places)} folders; type: python launch.py compare RUN RUN")
+    first, *others = map(folders.run, places)
+    columns = _names(options)
+    return "\n\n".join(comparison.text(first, one, comparison.compare(first, one, columns)) for one in others)
+
+
+def table(arguments: Sequence[str]) -> str:
+    """One table: `table FOLDER [FOLDER …] [--format=markdown|latex] [--columns=METRIC,METRIC]`."""
+    places, options = _split("table", arguments, ["columns", "format"])
+    kind = options.get("format", "markdown")
+    if kind not in FORMATS:
+        raise unknown("format", kind, FORMATS)
+    rows = tabulation.rows(tabulation.arms(places))
+    told = typesetting.caption(rows)
+    shown = FORMATS[kind](rows, tabulation.columns(rows, _names(options) or tabulation.own(places)))
+    return f"{shown}\n\n{told}" if kind == "markdown" else f"% {told}\n{shown}"
+
+
+def report(arguments: Sequence[str]) -> str:
+    """Writes FOLDER/report.html of a run, a study or a sweep anew: `report FOLDER [FOLDER …]`."""
+    places, _ = _split("report", arguments, [])
+    return "\n".join(str(_written(place)) for place in places)
+
+
+def _written(place: pathlib.Path) -> pathlib.Path:
+    alone, path = folders.is_run(place), place / folders.REPORT
+    runs.write_text(path, run.page(place, folders.run(place).result) if alone else several.page(folders.several(place)))
+    return path
+
+
+def _split(word: str, arguments: Sequence[str], known: Sequence[str]) -> tuple[list[pathlib.Path], dict[str, str]]:
+    """Folders, and options by name."""
+    places, options = [], {}
+    for one in arguments:
+        name, equals, value = one.partition("=")
+        if not one.startswith("-"):
+            places.append(pathlib.Path(one))
+        elif name.lstrip("-") not in known or not equals:
+            raise unknown(f"option of {word}", one, [f"--{name}=VALUE" for name in known])
+        else:
+            options[name.lstrip("-")] = value
+    if not places:
+        raise InputError(f"{word} got no folder; type: python launch.py {word} FOLDER")
+    return places, options
+
+
+def _names(options: Mapping[str, str]) -> list[str]:
+    return [name for name in options.get("columns", "").split(",") if name]
