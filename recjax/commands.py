@@ -7,21 +7,26 @@ from recjax import comparison, folders, runs, tabulation, typesetting
 from recjax.errors import InputError, unknown
 from recjax.pages import run, several
 
+USAGE = {
+    "compare": "compare RUN RUN [RUN …] [--columns=METRIC,METRIC]",
+    "table": "table FOLDER [FOLDER …] [--format=markdown|latex] [--columns=METRIC,METRIC]",
+    "report": "report FOLDER [FOLDER …]",
+}
 FORMATS: Mapping[str, Callable] = {"markdown": typesetting.markdown, "latex": typesetting.latex}
 
 
 def compare(arguments: Sequence[str]) -> str:
-    """Each further run against the first: `compare RUN RUN [RUN …] [--columns=METRIC,METRIC]`."""
+    """Each further run against the first, over queries."""
     places, options = _split("compare", arguments, ["columns"])
     if len(places) < 2:
-        raise InputError(f"compare got {len(places)} folders; type: python launch.py compare RUN RUN")
+        raise InputError(f"compare got one folder, {places[0]}; type: python launch.py {USAGE['compare']}")
     first, *others = map(folders.run, places)
     columns = _names(options)
     return "\n\n".join(comparison.text(first, one, comparison.compare(first, one, columns)) for one in others)
 
 
 def table(arguments: Sequence[str]) -> str:
-    """One table: `table FOLDER [FOLDER …] [--format=markdown|latex] [--columns=METRIC,METRIC]`."""
+    """The runs, studies and sweeps in one table."""
     places, options = _split("table", arguments, ["columns", "format"])
     kind = options.get("format", "markdown")
     if kind not in FORMATS:
@@ -33,7 +38,7 @@ def table(arguments: Sequence[str]) -> str:
 
 
 def report(arguments: Sequence[str]) -> str:
-    """Writes FOLDER/report.html of a run, a study or a sweep anew: `report FOLDER [FOLDER …]`."""
+    """Writes report.html into the folder of each run, study or sweep, and tells where."""
     places, _ = _split("report", arguments, [])
     return "\n".join(str(_written(place)) for place in places)
 
@@ -56,7 +61,7 @@ def _split(word: str, arguments: Sequence[str], known: Sequence[str]) -> tuple[l
         else:
             options[name.lstrip("-")] = value
     if not places:
-        raise InputError(f"{word} got no folder; type: python launch.py {word} FOLDER")
+        raise InputError(f"{word} got no folder; type: python launch.py {USAGE[word]}")
     return places, options
 
 

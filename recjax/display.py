@@ -1,7 +1,7 @@
 """The live line of a run: on a terminal it moves, in a log file there is none."""
 
 import sys
-from typing import TextIO
+from typing import Any
 
 from tqdm import tqdm
 
@@ -10,12 +10,12 @@ from recjax import reports
 _FORMAT = "step {n_fmt} of {total_fmt} |{bar:20}| {remaining} left{postfix}"
 
 
-def bar(total: int, done: int = 0, file: TextIO | None = None) -> tqdm:
+def bar(total: int, done: int = 0, file: Any = None) -> tqdm:
     """The line of a run of `total` steps; elsewhere than on a terminal nothing is written.
 
     Args:
         done: steps before this process.
-        file: stderr by default.
+        file: a stream of text; stderr by default.
     """
     file = file or sys.stderr
     return tqdm(

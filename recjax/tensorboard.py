@@ -51,10 +51,10 @@ def beside(
 
 
 def scalars(line: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers of a line of metrics.jsonl by TensorBoard's tags.
+    """Numbers of a line of metrics.jsonl by TensorBoard's tags, in which an @ may not be.
 
     >>> scalars({"step": 5, "split": "validation", "mrr@10": 0.5, "standard_error": {"cross_group_auc": 0.1}})
-    {'validation/mrr@10': 0.5, 'validation/standard_error/cross_group_auc': 0.1}
+    {'validation/mrr_10': 0.5, 'validation/standard_error/cross_group_auc': 0.1}
     >>> scalars({"step": 5, "loss": 2.0})
     {'train/loss': 2.0}
     """
@@ -65,4 +65,4 @@ def scalars(line: Mapping[str, Any]) -> dict[str, float]:
             found |= {f"{part}/{name}/{inner}": one for inner, one in value.items()}
         elif name not in ("step", "split"):
             found[f"{part}/{name}"] = value
-    return found
+    return {name.replace("@", "_"): value for name, value in found.items()}

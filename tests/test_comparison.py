@@ -85,7 +85,7 @@ def test_runs_that_cannot_be_compared_are_refused_with_the_difference(changes, m
 @pytest.mark.parametrize(
     ("word", "arguments", "message"),
     [
-        ("compare", ["a"], "compare got 1 folders; type: python launch.py compare RUN RUN"),
+        ("compare", ["a"], "compare got one folder, a; type: python launch.py compare RUN RUN"),
         ("table", [], "table got no folder"),
         ("table", ["nowhere"], "nowhere/result.json cannot be read"),
         ("table", ["a", "--format=latx"], "unknown format 'latx'; did you mean 'latex'"),

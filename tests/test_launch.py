@@ -1,5 +1,6 @@
 """The command line: a run from flags to its folder, and every bad input in one message."""
 
+import html
 import json
 import pathlib
 import subprocess
@@ -39,7 +40,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments, config="softmax"):
-        argv = ["launch.py", f"--config={ROOT / 'experiments' / config}.py", *arguments]
+        argv = ["launch.py", *([f"--config={ROOT / 'experiments' / config}.py"] if config else []), *arguments]
         monkeypatch.setattr(sys, "argv", argv)
         with flagsaver.flagsaver():
             flags.FLAGS.unparse_flags()
@@ -352,3 +353,28 @@ def test_a_measurement_gives_means_over_seeds(run, tmp_path, capsys):
     assert "| one | 3.000 ± 1.414 |" in capsys.readouterr().out
     assert run("--config=own.py", "--config.seed=3") == 2
     assert "a measurement has seeds of its own" in capsys.readouterr().err
+
+
+def test_what_runs_left_is_read_without_training(run, tmp_path, capsys):
+    """Words in place of --config; what is wrong with them ends as with any bad input."""
+    for word, message in (
+        ("compare", "compare got no folder; type: python launch.py compare RUN RUN [RUN …]"),
+        ("table", "table got no folder"),
+        ("report", "report got no folder"),
+    ):
+        assert run(word, config=None) == 2
+        assert message in capsys.readouterr().err
+    assert run("--workdir=a", "--tensorboard", *SMALL) == 0
+    assert (tmp_path / "a" / "tensorboard").is_dir()
+    capsys.readouterr()
+    assert run("compare", "a", "a", config=None) == 0
+    assert "recall@10: a - a is +.0000" in capsys.readouterr().out
+    assert run("table", "a", "--format=latex", "--columns=mrr@10", config=None) == 0
+    assert r"\toprule" in capsys.readouterr().out
+    (tmp_path / "a" / "report.html").unlink()
+    assert run("report", "a", config=None) == 0
+    assert read(tmp_path / "a" / "result.json")["command"] in html.unescape(
+        (tmp_path / "a" / "report.html").read_text()
+    )
+    assert run("table", "a") == 2
+    assert "is for a run, and table reads folders" in capsys.readouterr().err
