@@ -35,6 +35,7 @@ class Failure(NamedTuple):
     """A trial without a result."""
 
     name: str
+    setting: str
     status: str
     error: str
 
@@ -134,7 +135,7 @@ def several(folder: pathlib.Path) -> Several:
     for trial in done:
         grouped.setdefault(setting(trial["overrides"]), []).append(run(_place(folder, trial)))
     failures = [
-        Failure(trial["name"], trial["status"], str(trial.get("error") or ""))
+        Failure(trial["name"], _text(trial["overrides"]), trial["status"], str(trial.get("error") or ""))
         for trial in trials
         if trial["status"] != "completed"
     ]
@@ -147,7 +148,11 @@ def setting(overrides: Mapping[str, Any]) -> str:
     >>> setting({"optimizer.learning_rate": "0.01", "seed": "3"})
     'optimizer.learning_rate=0.01'
     """
-    return " ".join(f"{name}={value}" for name, value in overrides.items() if name != "seed") or "all trials"
+    return _text({name: value for name, value in overrides.items() if name != "seed"}) or "all trials"
+
+
+def _text(overrides: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in overrides.items())
 
 
 def _place(folder: pathlib.Path, trial: Mapping[str, Any]) -> pathlib.Path:

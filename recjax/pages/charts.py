@@ -9,6 +9,8 @@ import numpy as np
 from recjax import folders
 from recjax.plots import PALETTE, plt
 
+TICKS = 6  # so many values of a number are named on the axis
+
 
 def curves(arms: Sequence[folders.Arm], select: str) -> bytes:
     """A validation metric by step, with a band of one standard deviation over seeds, an arm a colour.
@@ -40,7 +42,7 @@ def against(values: Mapping[str, Sequence[Any]], metrics: Mapping[str, Sequence[
     """
     figure, axes = plt.subplots(
         len(metrics), len(values), squeeze=False, sharey="row", layout="constrained",
-        figsize=(max(4.0, 3.0 * len(values)), 0.4 + 2.3 * len(metrics)),
+        figsize=(max(3.2 * len(values), 4.5), 0.4 + 2.3 * len(metrics)),
     )  # fmt: skip
     for row, (metric, numbers) in zip(axes, metrics.items(), strict=True):
         for panel, (name, given) in zip(row, values.items(), strict=True):
@@ -51,11 +53,12 @@ def against(values: Mapping[str, Sequence[Any]], metrics: Mapping[str, Sequence[
                 means = [np.mean(np.asarray(numbers)[at == one]) for one in known]
                 panel.plot(known, means, color=PALETTE(0), linewidth=1.2)
             panel.scatter(at, numbers, s=14, color=PALETTE(0), alpha=0.6, linewidths=0)
-            if _numeric(given):
-                if _wide(known):
-                    panel.set_xscale("log")
-            else:
-                panel.set_xticks(known, [str(one) for one in places], rotation=20, ha="right")
+            if _numeric(given) and _wide(known):
+                panel.set_xscale("log")
+            if len(known) <= TICKS or not _numeric(given):
+                names = [str(one) for one, _ in sorted(places.items(), key=lambda pair: pair[1])]
+                panel.set_xticks(known, names, rotation=0 if _numeric(given) else 20)
+                panel.minorticks_off()
                 panel.margins(x=0.15)
             panel.set_xlabel(name)
         row[0].set_ylabel(metric)

@@ -32,7 +32,7 @@ def page(found: Several) -> str:
         section("Best by validation", commands(arms)),
         section("Test part, beside baselines", results(found, arms)),
         section("Curves and swept settings", curves(arms), swept(found), _drawn(found)),
-        section("Failed", failures(found)),
+        section("Without a result", failures(found)),
         section("Scores and embeddings", portraits(found, arms)),
         section(f"Diagnosis of {alike}", run.diagnosis(best.result)),
         section(f"Worst offenders of {alike}", run.offenders(best.folder)),
@@ -71,23 +71,15 @@ def commands(arms: Sequence[Arm]) -> Markup:
     """The best arms: on validation, on the test part, and how to run the best seed of each again."""
     select = chosen(arms)
     test = select or reports.columns(arms[0].runs[0].result["metrics"])[0]
-    rows = [
-        [
-            number,
-            arm.name,
-            mean(arm, f"validation_{select}") if select else None,
-            mean(arm, test),
-            tag("pre", _top(arm).result["command"]),
-        ]
-        for number, arm in enumerate(arms[:BEST], 1)
-    ]
-    told = f"The first {len(rows)} of {len(arms)} settings." if len(rows) < len(arms) else ""
-    return join(
-        [
-            tag("p", told, kind="soft") if told else "",
-            table(["", "", f"validation {select}", f"test {test}", "command of its best seed"], rows, "llrrl"),
-        ]
-    )
+    some = arms[:BEST]
+    told = f"The first {len(some)} of {len(arms)} settings; means over seeds, and the command of the best seed."
+    parts = [tag("p", told, kind="soft")]
+    for number, arm in enumerate(some, 1):
+        shown = [("validation", select, mean(arm, f"validation_{select}"))] if select else []
+        shown += [("test", test, mean(arm, test))]
+        numbers = ", ".join(f"{part} {name} {reports.number(value)}" for part, name, value in shown)
+        parts += [tag("h3", f"{number}. {arm.name}"), tag("p", numbers), tag("pre", _top(arm).result["command"])]
+    return join(parts)
 
 
 def results(found: Several, arms: Sequence[Arm]) -> Markup:
@@ -105,7 +97,7 @@ def results(found: Several, arms: Sequence[Arm]) -> Markup:
 
 def _cell(cell: typesetting.Cell) -> Markup:
     value = tag("b", cell.mean) if cell.bold else elements.markup(cell.mean)
-    return join([value, tag("span", f" ± {cell.sd}", kind="sd")]) if cell.sd else value
+    return join([value, tag("span", f"± {cell.sd}", kind="sd")]) if cell.sd else value
 
 
 def curves(arms: Sequence[Arm]) -> Markup:
@@ -150,7 +142,7 @@ def failures(found: Several) -> Markup:
     """Trials without a result, and why."""
     if not found.failures:
         return Markup("")
-    return table(["trial", "status", "error"], [list(one) for one in found.failures], "l")
+    return table(["trial", "setting", "status", "error"], [list(one) for one in found.failures], "l")
 
 
 def timing(arms: Sequence[Arm]) -> Markup:
