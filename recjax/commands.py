@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
-from recjax import comparison, folders, runs, tabulation, typesetting
+from recjax import comparison, folders, tabulation, typesetting
 from recjax.errors import InputError, unknown
 from recjax.pages import run, several
 
@@ -44,9 +44,7 @@ def report(arguments: Sequence[str]) -> str:
 
 
 def _written(place: pathlib.Path) -> pathlib.Path:
-    alone, path = folders.is_run(place), place / folders.REPORT
-    runs.write_text(path, run.page(place, folders.run(place).result) if alone else several.page(folders.several(place)))
-    return path
+    return run.write(place, folders.run(place).result) if folders.is_run(place) else several.write(place)
 
 
 def _split(word: str, arguments: Sequence[str], known: Sequence[str]) -> tuple[list[pathlib.Path], dict[str, str]]:

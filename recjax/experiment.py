@@ -185,7 +185,7 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
         "baselines": found,
         "timing": timing,
     }
-    runs.write_text(folder / folders.REPORT, page.page(folder, result))
+    page.write(folder, result)
     runs.write_json(folder / parameters.RESULT, result)
     return Outcome(result, fitted.params)
 

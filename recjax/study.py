@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from recjax import configs, experiment, fields, preparation, reports, runs
+from recjax.pages import several
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +153,7 @@ def _write(
     for place in places:
         runs.write_json(place.with_name(place.name + ".json"), found)
         plan.draw(place.with_name(place.name + ".png"), found)
+    several.write(places[0].parent)
     echo(reports.summary(found["rows"], plan.columns))
 
 

@@ -310,6 +310,7 @@ def test_a_study_gives_means_over_seeds(run, tmp_path, capsys):
     found = read(tmp_path / "there" / "two.json")
     assert found == read(tmp_path / "here" / "study.json")
     assert (tmp_path / "there" / "two.png").stat().st_size > 1000
+    assert "softmax_dnn" in (tmp_path / "here" / "report.html").read_text()
     assert list(found["rows"]) == ["two_tower", "softmax_dnn", "popularity", "random"]
     for arm in ("two_tower", "softmax_dnn"):
         values = [read(tmp_path / "here" / f"{arm}-{seed}" / "result.json")["metrics"]["ndcg@10"] for seed in (0, 1)]
@@ -348,6 +349,7 @@ def test_a_measurement_gives_means_over_seeds(run, tmp_path, capsys):
     found = read(tmp_path / "there" / "own.json")
     assert found == read(tmp_path / "here" / "study.json")
     assert (tmp_path / "there" / "own.png").stat().st_size > 1000
+    assert "3.000" in (tmp_path / "here" / "report.html").read_text()
     assert found["rows"]["one"]["x"] == {"mean": 3.0, "sd": 2**0.5, "values": [2.0, 4.0]}
     assert found["rows"]["two"]["x"] == {"mean": 9.0, "sd": 0.0, "values": [9.0, 9.0]}
     assert "| one | 3.000 ± 1.414 |" in capsys.readouterr().out

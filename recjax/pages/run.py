@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recjax import folders, reports
+from recjax import folders, reports, runs
 from recjax.pages import elements, settings
 from recjax.pages.elements import Markup, join, section, table, tag
 
@@ -20,6 +20,13 @@ MEANING = {
     "negatives candidates": "negatives that count against a row",
     "negatives effective_sample_size": "how many equal negatives would tell as much",
 }
+
+
+def write(folder: pathlib.Path, result: Mapping[str, Any]) -> pathlib.Path:
+    """Writes report.html into the run's folder."""
+    path = folder / folders.REPORT
+    runs.write_text(path, page(folder, result))
+    return path
 
 
 def page(folder: pathlib.Path, result: Mapping[str, Any]) -> str:

@@ -1,16 +1,28 @@
 """The report of a study or a sweep."""
 
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from recjax import folders, reports, significance, tabulation, typesetting
+from recjax import folders, reports, runs, significance, tabulation, typesetting
 from recjax.folders import Arm, Several
 from recjax.pages import charts, elements, run, settings
 from recjax.pages.elements import Markup, join, section, table, tag
 
 MOST, DRAWN, BEST = 40, 8, 5  # arms in a table, in a picture, with their command
+
+
+def write(folder: pathlib.Path) -> pathlib.Path:
+    """Writes report.html into the folder of a study or a sweep.
+
+    Raises:
+        InputError: it is none, or no run in it is completed.
+    """
+    path = folder / folders.REPORT
+    runs.write_text(path, page(folders.several(folder)))
+    return path
 
 
 def page(found: Several) -> str:
