@@ -36,7 +36,7 @@ def slices(ranking: evaluate.Ranking, held: HeldOut) -> dict[str, dict[str, dict
     names = reports.columns(dict.fromkeys(ranking.metrics, 0.0))
     return {
         name: {
-            label: {"queries": int(np.sum(which == number))}
+            label: {"queries": float(np.sum(which == number))}
             | {one: float(np.mean(ranking.metrics[one][which == number], dtype=np.float64)) for one in names}
             for number, label in enumerate(labels)
             if np.any(which == number)

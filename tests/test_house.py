@@ -40,7 +40,7 @@ FLOORS = [
     {"retrieval", "partition", "penalties", "influence", "tabulation"},
     {"datasets", "models", "objectives", "optimizers", "pages"},
     {"splits", "train", "evaluate", "wals", "negatives", "commands"},
-    {"methods", "pairs", "relatedness", "diagnose", "bias", "queries"},
+    {"methods", "pairs", "relatedness", "diagnose", "bias", "queries", "slices"},
     {"judging", "offenders"},
     {"fit"},
     {"preparation"},
