@@ -163,6 +163,14 @@ class Evaluate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """What a run leaves to go on from. It changes no number, so a run may go on with other settings of it."""
+
+    keep: int = field(2, least=1)  # the newest so many, and those that hold the best parameters of these
+    seconds: float = field(60.0, above=0.0)  # between validations: after the block that ends so long after the last one
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     seed: int = field(0, least=0, below=2**32)
     data: Data = Data()
@@ -175,3 +183,4 @@ class Config:
     wals: Wals = Wals()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
+    checkpoint: Checkpoint = Checkpoint()

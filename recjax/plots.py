@@ -7,6 +7,8 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 
+from recjax import runs
+
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
@@ -151,6 +153,6 @@ def lines(path: pathlib.Path, panels: Sequence[Panel]) -> None:
 
 
 def save(figure, path: pathlib.Path) -> None:
-    """Writes a figure as PNG and closes it."""
-    figure.savefig(path, dpi=120)
+    """Writes a figure as PNG, whole or not at all, and closes it."""
+    runs.replace(path, lambda file: figure.savefig(file, dpi=120, format="png"))
     plt.close(figure)

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,12 @@ def create(workdir: str | None, name: str) -> pathlib.Path:
 
 def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
     """Writes JSON so that the file is absent, old or complete; a number that is not finite becomes null."""
-    _replace(path, lambda file: file.write((json.dumps(_finite(value), indent=2) + "\n").encode()))
+    replace(path, lambda file: file.write((json.dumps(_finite(value), indent=2) + "\n").encode()))
 
 
 def write_arrays(path: pathlib.Path, arrays: Mapping[str, Any]) -> None:
     """Writes an .npz file, whole or not at all."""
-    _replace(path, lambda file: np.savez(file, **arrays))
+    replace(path, lambda file: np.savez(file, **arrays))
 
 
 def write_csv(path: pathlib.Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -56,18 +56,27 @@ def write_csv(path: pathlib.Path, columns: Sequence[str], rows: Iterable[Mapping
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    _replace(path, lambda file: file.write(text.getvalue().encode()))
+    replace(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
     """Writes text, whole or not at all."""
-    _replace(path, lambda file: file.write(text.encode()))
+    replace(path, lambda file: file.write(text.encode()))
 
 
 def append_line(path: pathlib.Path, value: Mapping[str, Any]) -> None:
     """Adds a line of JSON. A number that is not finite becomes null: JSON has no word for it."""
-    with path.open("a") as file:
-        file.write(json.dumps(_finite(value)) + "\n")
+    with path.open("ab", buffering=0) as file:  # one call of the system a line
+        file.write(_line(value))
+
+
+def write_lines(path: pathlib.Path, values: Iterable[Mapping[str, Any]]) -> None:
+    """Writes what `append_line` writes for each of the values, whole or not at all."""
+    replace(path, lambda file: file.writelines(map(_line, values)))
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(_finite(value)) + "\n").encode()
 
 
 def _finite(value: Any) -> Any:
@@ -78,7 +87,8 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _replace(path: pathlib.Path, write) -> None:
+def replace(path: pathlib.Path, write: Callable[[Any], Any]) -> None:
+    """Writes a file, whole or not at all: `write` gets a file of bytes, which then takes the place of `path`."""
     temporary = path.with_name(path.name + ".partial")
     try:
         with temporary.open("wb") as file:
