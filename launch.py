@@ -14,18 +14,25 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from recjax import fields
-from recjax.errors import DivergedError, InputError, unknown
+from recjax import fields, interruption
+from recjax.errors import DivergedError, InputError, Interrupted, unknown
 
 CONFIG = flags.DEFINE_string(
     "config", "experiments/softmax.py", "The experiment; any field of its config as --config.FIELD=VALUE."
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "The run folder, which must not exist; by default a new one in runs/.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The run folder; in that of the same command the run goes on. By default a new one in runs/."
+)
 SAVE = flags.DEFINE_string(
     "save", None, "The table and picture of a study or measurement are also written to SAVE.json and SAVE.png."
 )
 BOARD = flags.DEFINE_bool("tensorboard", False, "Write the scalars of metrics.jsonl for TensorBoard too, as they come.")
-_NAMES = [f"--{flag.name}" for flag in (CONFIG, WORKDIR, SAVE, BOARD)]
+DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Print what a run will cost, refuse what will not fit, and write nothing."
+)
+PROFILE = flags.DEFINE_bool("profile", False, "Write a JAX trace of some blocks of steps into the run folder.")
+_FLAGS = (CONFIG, WORKDIR, SAVE, BOARD, DRY_RUN, PROFILE)
+_NAMES = [f"--{flag.name}" for flag in _FLAGS]
 WORDS = ("compare", "table", "report")  # functions of recjax.commands
 
 
@@ -42,13 +49,23 @@ def main(arguments: list[str]) -> None:
     except DivergedError as error:
         print(f"failed: {error}", file=sys.stderr)
         sys.exit(3)
+    except Interrupted as signal:
+        print(f"interrupted by {signal}; {_again()}", file=sys.stderr)
+        sys.exit(interruption.EXIT)
+
+
+def _again() -> str:
+    """What starts an interrupted run again: Slurm, where it can, or the user."""
+    if not WORKDIR.value:  # Slurm would begin anew, in another folder
+        return "to go on, type the same command with --workdir= and its folder"
+    return interruption.requeue() or "to go on, type the same command"
 
 
 def _read(word: str, arguments: list[str]) -> None:
     """Folders in, text out."""
     from recjax import commands  # and with it numpy and matplotlib
 
-    for flag in (CONFIG, WORKDIR, SAVE, BOARD):
+    for flag in _FLAGS:
         if flag.present:
             raise InputError(f"--{flag.name}={flag.value} is for a run, and {word} reads folders; leave it out")
     print(getattr(commands, word)(arguments))
@@ -56,9 +73,13 @@ def _read(word: str, arguments: list[str]) -> None:
 
 def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
     name = pathlib.Path(CONFIG.value).stem
+    for flag in (DRY_RUN, PROFILE):
+        if flag.value and "get_config" not in found:
+            raise InputError(f"--{flag.name} is for one run, and {CONFIG.value} is none; leave it out")
     if "get_study" in found:
-        from recjax import study
+        from recjax import compiled, study
 
+        compiled.keep()
         if "seed" in overrides:
             raise InputError(f"--config.seed={overrides['seed']}: a study runs seeds of its own; leave it out")
         plan = found["get_study"]()
@@ -66,8 +87,9 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
         command = shlex.join(["python", *sys.argv])
         study.run(dataclasses.replace(plan, arms=arms), name, command, WORKDIR.value, SAVE.value, board=BOARD.value)
     elif "get_measurement" in found:
-        from recjax import study
+        from recjax import compiled, study
 
+        compiled.keep()
         if BOARD.value:
             raise InputError(f"--tensorboard is for runs, and {CONFIG.value} is a measurement; leave it out")
         if "seed" in overrides:
@@ -81,10 +103,19 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
         config = fields.override(config, overrides)
         if SAVE.value:
             raise InputError(f"--save={SAVE.value} is for a study, and {CONFIG.value} is one run; leave it out")
-        from recjax import experiment  # imports jax, which takes seconds: a typing error should not
+        with interruption.listening() as listener:
+            from recjax import compiled, cost, experiment  # imports jax, which takes seconds: a typing error should not
 
-        command = shlex.join(["python", *sys.argv])
-        experiment.run(config, name, WORKDIR.value, command=command, board=BOARD.value)
+            compiled.keep()
+            if DRY_RUN.value:
+                cost.report(config)
+                return
+            own: dict[str, Any] = {
+                "command": shlex.join(["python", *sys.argv]),
+                "board": BOARD.value,
+                "profile": PROFILE.value,
+            }
+            experiment.run(config, name, WORKDIR.value, listener=listener, **own)
     else:
         raise InputError(
             f"{CONFIG.value} defines none of get_config(), get_study() and get_measurement(); see experiments/mf.py"

@@ -1,4 +1,4 @@
-"""The two ways in which a run ends early: bad input, and numbers that are no longer finite."""
+"""The ways in which a run ends early: bad input, numbers that are no longer finite, and a request to stop."""
 
 import difflib
 from collections.abc import Iterable
@@ -22,6 +22,10 @@ class DivergedError(ArithmeticError):
         )
         self.step = step
         self.term = term
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to stop; as KeyboardInterrupt it is no Exception, so nobody takes it for a fault."""
 
 
 def unknown(kind: str, given: str, valid: Iterable[str], among: Iterable[str] | None = None) -> InputError:

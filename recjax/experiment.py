@@ -4,36 +4,38 @@ import contextlib
 import dataclasses
 import functools
 import pathlib
-import platform
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-import recjax
 from recjax import (
+    checkpoints,
     configs,
     diagnose,
     evaluate,
     fields,
     fit,
     folders,
+    interruption,
     judging,
     offenders,
     pairs,
     parameters,
     plots,
+    provenance,
     queries,
     reports,
+    resume,
     runs,
     tensorboard,
 )
 from recjax.clock import Clock
-from recjax.errors import DivergedError
-from recjax.interactions import fingerprint
+from recjax.errors import DivergedError, Interrupted
 from recjax.pages import run as page
 from recjax.preparation import Prepared, prepare
+from recjax.provenance import environment
 from recjax.types import Params
 
 OFFENDERS = "offenders.csv"
@@ -46,6 +48,12 @@ class Run(NamedTuple):
     folder: pathlib.Path
     head: dict[str, Any]  # what result.json says of it, whatever it finds
     before: dict[str, Any]  # fingerprints of the tables' rows, to see which were trained
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for a run to go on."""
+        named = {name: self.head[name] for name in ("experiment", "config")}
+        return named | {"data": self.head["data"]["fingerprint"]}
 
     @property
     def banner(self) -> str:
@@ -70,44 +78,71 @@ def run(
     *,
     command: str | None = None,
     board: bool = False,
+    listener: interruption.Listener | None = None,
+    profile: bool = False,
 ) -> Outcome:
-    """Trains, judges and reports.
+    """Trains, judges and reports; in the folder of the same run it goes on where that stopped.
 
     Args:
         name: of the experiment, for the folder and the result.
-        workdir: the run folder, which must not exist; by default the next free runs/NAME-1, -2, …
+        workdir: the run folder; by default the next free runs/NAME-1, -2, …
         echo: gets what a person should read.
         command: that the result names; by default launch.py's for this config.
         board: the scalars are written for TensorBoard too.
+        listener: hears signals; None: nothing but its end stops the run.
+        profile: a trace of some blocks is written into the folder.
 
     Raises:
         InputError: before anything is written.
+        Interrupted: the listener heard a signal; what was done is saved.
         DivergedError: a number was not finite; `result.json` then says where.
     """
     if board:
         tensorboard.require()
-    opened = open_run(prepare(config), name, runs.create(workdir, name), command)
-    echo(opened.banner)
-    with failing(opened):
-        return finish(opened, *_train(opened, echo, board), echo)
+    prepared = prepare(config)
+    folder = resume.folder(workdir, name)
+    with resume.alone(folder):
+        fresh = not (folder / resume.CONFIG).exists()
+        opened = open_run(prepared, name, folder, command)
+        if result := None if fresh else resume.completed(folder, opened.identity):
+            rows = {config.model.name: result["metrics"], **result["baselines"]}
+            echo(reports.table(rows, reports.columns(result["metrics"])))
+            echo(f"{folder} is completed: nothing is left to do")
+            return Outcome(result, parameters.whole(prepared.start.state.params, parameters.load(str(folder))))
+        echo(opened.banner)
+        earlier = None
+        if not fresh:
+            earlier = resume.begin(folder, opened.identity, environment(), prepared.start.state, echo)
+        listener = listener or interruption.Listener()
+        own = {"echo": echo, "stop": listener, "profile": folder / "profile" if profile else None}
+        with failing(opened), listener.waiting():
+            fitted, clock = _train(opened, earlier, board, own)
+        with failing(opened):
+            return finish(opened, fitted, clock, echo)
 
 
 def open_run(prepared: Prepared, name: str, folder: pathlib.Path, command: str | None = None) -> Run:
-    """Writes config.json into the folder of a run; `command` is that of launch.py for this config by default."""
+    """Writes config.json into the folder of a run, where there is none.
+
+    `command` is that of launch.py for this config by default.
+    """
     settings = dataclasses.asdict(prepared.config)
-    runs.write_json(folder / "config.json", {"experiment": name, **settings})
+    if not (folder / resume.CONFIG).exists():
+        runs.write_json(folder / resume.CONFIG, {"experiment": name, **settings})
     seed = prepared.config.seed
     command = command or fields.command(prepared.config, configs.Config())
-    head = {"experiment": name, "command": command, "config": settings, "seed": seed, "data": _describe(prepared)}
+    head = {"experiment": name, "command": command, "config": settings, "seed": seed, "data": provenance.data(prepared)}
     before = diagnose.fingerprints(prepared.start.state.params.tables)
     return Run(prepared, folder, head | {"environment": environment()}, before)
 
 
 @contextlib.contextmanager
 def failing(run: Run) -> Iterator[None]:
-    """Whatever goes wrong inside is written into result.json, and raised again."""
+    """Whatever goes wrong inside is written into result.json, and raised again; a run that is to go on has none."""
     try:
         yield
+    except Interrupted:
+        raise
     except BaseException as error:
         where = {"step": error.step, "term": error.term} if isinstance(error, DivergedError) else {}
         text = str(error) if isinstance(error, DivergedError) else repr(error)
@@ -115,13 +150,19 @@ def failing(run: Run) -> Iterator[None]:
         raise
 
 
-def _train(run: Run, echo: Callable[[str], None], board: bool) -> tuple[fit.Fit, Clock]:
-    config, _, split, start = run.prepared
-    clock, lines = Clock(), run.folder / "metrics.jsonl"
-    interactions = len(split.train.interactions.query)
-    log = functools.partial(runs.append_line, lines)
-    with tensorboard.beside(log, run.folder) if board else contextlib.nullcontext(log) as each:
-        return fit.fit(config, start, split.validation, interactions, clock, log=each, echo=echo), clock
+def _train(run: Run, earlier: checkpoints.Checkpoint | None, board: bool, own: dict[str, Any]) -> tuple[fit.Fit, Clock]:
+    """Trains; `own` is what `fit.fit` gets as it is."""
+    (config, _, split, start), folder = run.prepared, run.folder
+    clock, interactions = Clock(), len(split.train.interactions.query)
+    log = functools.partial(runs.append_line, folder / resume.METRICS)
+    before = earlier.about["progress"]["lines"] if earlier else ()
+    about = {**run.identity, "environment": run.head["environment"]}
+    with (
+        tensorboard.beside(log, folder, before) if board else contextlib.nullcontext(log) as each,
+        contextlib.closing(checkpoints.Saver(folder, config.checkpoint, about)) as saver,
+    ):
+        more: dict[str, Any] = {"log": each, "earlier": earlier, "saver": saver}
+        return fit.fit(config, start, split.validation, interactions, clock, **own, **more), clock
 
 
 def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None]) -> Outcome:
@@ -191,13 +232,9 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
 
 
 def _draw(
-    folder: pathlib.Path,
-    prepared: Prepared,
-    fitted: fit.Fit,
-    ranking: evaluate.Ranking,
-    sampled: pairs.PairScores,
+    folder: pathlib.Path, prepared: Prepared, fitted: fit.Fit, ranking: evaluate.Ranking, sampled: pairs.PairScores
 ) -> None:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     groups = prepared.dataset.groups
     progress = fitted.progress
     plots.curves(folder / "curves.png", progress.lines, fitted.select, progress.best_step)
@@ -209,25 +246,3 @@ def _draw(
         None if groups is None else groups.item,
     )
     plots.scores(folder / "scores.png", sampled.observed, sampled.random)
-
-
-def _describe(prepared: Prepared) -> dict[str, Any]:
-    dataset = prepared.dataset
-    return {
-        "name": prepared.config.data.name,
-        "queries": len(dataset.vocabularies["query"]),
-        "items": len(dataset.vocabularies["item"]),
-        "interactions": len(dataset.interactions.query),
-        "order": "unknown" if prepared.split.train.interactions.time is None else "(time, row in the source)",
-        "fingerprint": fingerprint(dataset),
-    }
-
-
-def environment() -> dict[str, str]:
-    """What a number may depend on beside the code."""
-    return {
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "device": str(jax.devices()[0].device_kind),
-        "version": recjax.__version__,
-    }

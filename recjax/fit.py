@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import pathlib
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from recjax import configs, display, fields, judging, methods, reports, train
+from recjax import checkpoints, configs, display, fields, judging, methods, profiling, reports, train
 from recjax.clock import Clock
-from recjax.errors import DivergedError, InputError
-from recjax.types import Dataset, HeldOut, Params
+from recjax.errors import DivergedError, InputError, Interrupted
+from recjax.types import Dataset, HeldOut, Params, State
 
 
 @dataclasses.dataclass
@@ -50,6 +51,11 @@ class Progress:
         if better:
             self.best, self.best_step, self.stale = line[select], line["step"], 0
         return better
+
+    def saved(self) -> dict[str, Any]:
+        """What a checkpoint holds of it: all but `log`."""
+        fields = {one.name: getattr(self, one.name) for one in dataclasses.fields(self) if one.name != "log"}
+        return fields | {"lines": list(self.lines)}
 
     def _record(self, line: dict[str, Any]) -> None:
         self.lines.append(line)
@@ -90,6 +96,10 @@ def fit(
     *,
     log: Callable[[dict[str, Any]], None],
     echo: Callable[[str], None],
+    earlier: checkpoints.Checkpoint | None = None,
+    saver: checkpoints.Saver | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    profile: pathlib.Path | None = None,
 ) -> Fit:
     """Trains until the epochs are done, or until `patience` evaluations on validation brought nothing better.
 
@@ -98,21 +108,39 @@ def fit(
         interactions: E, how many examples make an epoch.
         log: gets a line for each block of steps and for each evaluation.
         echo: gets what a person should read.
+        earlier: where to go on; None: from the beginning.
+        saver: gets the state after each evaluation, and at ends of blocks in between when it is due.
+        stop: whether to stop before the next block.
+        profile: a folder that gets a trace of some blocks.
 
     Raises:
+        Interrupted: it was stopped; all is saved.
         DivergedError: a term of the objective, the gradient or a score is not finite; the block was logged before.
     """
     knobs, key, state, data = start.knobs, start.key, start.state, start.data
+    like = jax.eval_shape(lambda state: state, state)  # weak types too: so the programs are those of an unbroken run
+    progress, params = Progress(log), state.params
+    if earlier:
+        state, params, progress = _go_on(earlier, state, clock, log)
     found = judging.validation(config, start, validation, state.params, clock) if validation else None
     blocks: dict[int, Callable] = {}
     schedule = _schedule(config.train, interactions / start.examples)
-    progress, params = Progress(log), state.params
-    total, started = schedule[-1][1], time.perf_counter() - clock.get("compile_s", 0.0)
-    with display.bar(total) as bar:
+    total, before, started = schedule[-1][1], progress.step, time.perf_counter() - clock.get("compile_s", 0.0)
+    with display.bar(total, before) as bar, profiling.traced(profile, echo) as trace:
         for first, last, judged in schedule:
+            if last <= progress.step:
+                continue
+            if progress.stale == config.train.patience:
+                break
             if last - first not in blocks:
                 run = train.block(start.advance, last - first)
-                blocks[last - first] = clock.compile(run, knobs, key, state, data, donate=(2,))
+                blocks[last - first] = clock.compile(run, knobs, key, like, data, donate=(2,))
+            if stop():
+                if saver and progress.step:
+                    _save(saver, state, progress, clock)
+                    saver.wait()
+                raise Interrupted
+            trace()
             begin = clock.get("train_s", 0.0)
             with clock.time("train_s"):
                 state, metrics = jax.block_until_ready(blocks[last - first](knobs, key, state, data))
@@ -126,14 +154,31 @@ def fit(
                     params = jax.tree.map(jnp.copy, state.params)  # the state's own buffers are donated
                 bar.clear()
                 value = reports.number(line[found.select])
-                left = display.left(time.perf_counter() - started - clock["compile_s"], last, total)
+                left = display.left(time.perf_counter() - started - clock["compile_s"], last - before, total - before)
                 echo(f"step {last:,} of {total:,}: loss {loss:.6g}, validation {found.select} {value}, {left} left")
-                if progress.stale == config.train.patience:
-                    break
+            if saver and (judged or saver.due()):
+                _save(saver, state, progress, clock)
             best = progress.best, progress.best_step
             bar.set_postfix_str(display.told(loss, rate, found.select if found else "", *best), refresh=False)
             bar.update(last - first)
+    if saver:
+        with clock.time("checkpoint_s"):
+            saver.wait()
     return Fit(params, progress, found.select if found else config.evaluate.select, state.sampler)
+
+
+def _go_on(
+    earlier: checkpoints.Checkpoint, state: State, clock: Clock, log: Callable[[dict[str, Any]], None]
+) -> tuple[State, Params, Progress]:
+    """What a checkpoint says, in place of the state before the first step, whose memory is given back."""
+    jax.tree.map(lambda leaf: leaf.delete(), state)
+    clock.update(earlier.about["clock"])
+    return earlier.state, earlier.best, Progress(log, **earlier.about["progress"])
+
+
+def _save(saver: checkpoints.Saver, state: State, progress: Progress, clock: Clock) -> None:
+    with clock.time("checkpoint_s"):
+        saver.save(state, progress.best_step, {"progress": progress.saved(), "clock": dict(clock)})
 
 
 def _schedule(settings: configs.Train, epoch: float) -> list[tuple[int, int, bool]]:

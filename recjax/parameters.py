@@ -47,6 +47,11 @@ def restore(params: Params, arrays: Mapping[str, np.ndarray], source: str) -> Pa
     return params._replace(tables=params.tables | found)
 
 
+def whole(params: Params, arrays: Mapping[str, np.ndarray]) -> Params:
+    """Parameters like `params` with the values that `flatten` gave."""
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: jnp.array(arrays[_name(path)], leaf.dtype), params)
+
+
 def load(folder: str) -> dict[str, np.ndarray]:
     """The arrays of a run folder.
 

@@ -25,6 +25,16 @@ def prepare(config: configs.Config) -> Prepared:
     Raises:
         InputError: what was given, what was wanted, what to type.
     """
+    dataset, split = read(config)
+    return Prepared(config, dataset, split, fit.start(config, split.train))
+
+
+def read(config: configs.Config) -> tuple[Dataset, Split]:
+    """Reads the data and splits it.
+
+    Raises:
+        InputError: what was given, what was wanted, what to type.
+    """
     fields.check(config)
     reader = fields.resolve("data set", config.data.name, fields.members(datasets))
     splitter = fields.resolve("split", config.data.split, fields.members(splits))
@@ -46,7 +56,7 @@ def prepare(config: configs.Config) -> Prepared:
     _check_new_queries(config, split)
     if config.model.start:
         parameters.check_start(config, fingerprint(dataset))
-    return Prepared(config, dataset, split, fit.start(config, split.train))
+    return dataset, split
 
 
 def _check_new_queries(config: configs.Config, split: Split) -> None:

@@ -3,6 +3,7 @@
 import html
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from absl.testing import flagsaver
 
 import launch
 from recjax import configs, evaluate, fields, parameters, preparation
+from recjax.errors import Interrupted
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = [
@@ -66,9 +68,10 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
     small = [one for one in SMALL if setup != "mf" or "hidden" not in one]
     assert run("--workdir=here", *small, config=setup) == 0
     folder = tmp_path / "here"
-    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    assert {path for path in found if not path.startswith("checkpoints/step-")} == {
         "config.json", "metrics.jsonl", "result.json", "parameters.npz", "queries.npz", "offenders.csv",
-        "report.html",
+        "report.html", "checkpoints",
         "plots", "plots/curves.png", "plots/embeddings.png", "plots/scores.png",
     }  # fmt: skip
     result = read(folder / "result.json")
@@ -76,8 +79,8 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
     assert (result["status"], result["experiment"], result["seed"]) == ("completed", setup, 0)
     assert set(result["data"]) == {"name", "queries", "items", "interactions", "order", "fingerprint"}
     assert set(result["timing"]) == {
-        "compile_s", "train_s", "evaluate_s", "relatedness_s", "folding_s", "diagnosis_s", "steps_per_s",
-        "examples_per_s",
+        "compile_s", "train_s", "evaluate_s", "relatedness_s", "folding_s", "diagnosis_s", "checkpoint_s",
+        "steps_per_s", "examples_per_s",
     }  # fmt: skip
     assert set(result["standard_error"]) < set(result["metrics"])
     assert set(result["environment"]) == {"python", "jax", "device", "version"}
@@ -150,9 +153,19 @@ def test_training_stops_when_validation_does_not_improve(run, tmp_path):
     assert [line["step"] for line in judged].index(result["best_step"]) == len(judged) - 3
 
 
-def test_without_a_workdir_each_run_gets_a_new_one(run, tmp_path):
-    assert run(*SMALL) == run(*SMALL) == 0
+def test_without_a_workdir_each_run_gets_a_new_one(run, tmp_path, capsys):
+    """With that of a completed run the same command tells what was found, and another is refused."""
+    assert run(*SMALL) == 0
+    told = capsys.readouterr().out
+    assert run(*SMALL) == 0
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["softmax-1", "softmax-2"]
+    capsys.readouterr()
+    assert run("--workdir=runs/softmax-1", *SMALL) == 0
+    table, rest = capsys.readouterr().out.rsplit("|\n", 1)
+    assert table in told
+    assert rest == "runs/softmax-1 is completed: nothing is left to do\n"
+    assert run("--workdir=runs/softmax-1", *SMALL, "--config.train.batch=33") == 2
+    assert "config.json is of another run: train.batch is 32 there and 33 here; wanted" in capsys.readouterr().err
 
 
 def test_without_times_the_order_is_said_to_be_unknown(run, tmp_path):
@@ -215,11 +228,45 @@ def test_a_part_of_ones_own_that_does_not_fit_fails_before_there_is_a_folder(run
     assert not (tmp_path / "here").exists()
 
 
-def test_an_existing_workdir_is_refused_and_left_alone(run, tmp_path, capsys):
+def test_a_foreign_workdir_is_refused_and_left_alone(run, tmp_path, capsys):
     (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "thesis.tex").write_text("mine")
     assert run("--workdir=here", *SMALL) == 2
-    assert "--workdir=here exists; wanted a folder that does not" in capsys.readouterr().err
-    assert list((tmp_path / "here").iterdir()) == []
+    assert "--workdir=here exists and has no config.json; wanted the folder of a run" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["thesis.tex"]
+
+
+def test_a_signal_ends_the_run_with_a_status_of_its_own(run, tmp_path, monkeypatch, capsys):
+    from recjax import fit
+
+    def stopped(config, *arguments, stop, **named):
+        signal.raise_signal(signal.SIGUSR1)
+        assert stop()
+        raise Interrupted
+
+    monkeypatch.setattr(fit, "fit", stopped)
+    monkeypatch.setattr(launch.interruption, "requeue", lambda: "scontrol requeue 42: done")
+    small = [one for one in SMALL if "hidden" not in one]
+    assert run("--workdir=here", *small, config="mf") == 75
+    assert capsys.readouterr().err == "interrupted by SIGUSR1; scontrol requeue 42: done\n"
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["config.json"]
+
+
+def test_a_dry_run_writes_nothing(run, tmp_path, monkeypatch):
+    from recjax import cost
+
+    asked = []
+    monkeypatch.setattr(cost, "report", asked.append)
+    assert run("--dry_run", "--config.seed=7") == 0
+    assert [config.seed for config in asked] == [7]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("flag", ["dry_run", "profile"])
+def test_a_study_has_no_costs_and_no_trace(flag, run, tmp_path, capsys):
+    assert run(f"--{flag}", config="folding") == 2
+    assert f"--{flag} is for one run" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_study_has_seeds_of_its_own(run, tmp_path, capsys):
