@@ -15,8 +15,18 @@ from recjax import reports
 ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [
     {"errors", "uncertainty", "clock"},
-    {"types", "fields", "folders", "significance", "tensorboard"},
-    {"configs", "linalg", "importance", "frequency", "tables", "runs", "interactions", "ragged", "reports", "plots"},
+    {
+        "types",
+        "fields",
+        "runs",
+        "folders",
+        "significance",
+        "tensorboard",
+        "interruption",
+        "compiled",
+        "profiling",
+    },
+    {"configs", "linalg", "importance", "frequency", "tables", "interactions", "ragged", "reports", "plots"},
     {
         "towers",
         "embed",
@@ -33,6 +43,7 @@ FLOORS = [
         "parameters",
         "solvers",
         "rows",
+        "checkpoints",
         "display",
         "comparison",
         "typesetting",
@@ -44,6 +55,7 @@ FLOORS = [
     {"judging", "offenders"},
     {"fit"},
     {"preparation"},
+    {"resume", "cost", "provenance"},
     {"experiment"},
     {"study", "trained"},
 ]
@@ -162,6 +174,17 @@ def test_the_page_on_large_corpora_shows_what_its_benchmarks_measured(name, tabl
     result, page = load(f"benchmarks/{name}"), (ROOT / "docs" / "scale.md").read_text()
     assert result["command"] in page
     assert all(table in page for table in tables(result["rows"]))
+
+
+def test_the_page_on_runs_shows_what_the_kills_did():
+    result, page = load("benchmarks/kills"), (ROOT / "docs" / "runs.md").read_text()
+    assert result["command"] in page
+    assert reports.listing([{"run": name, **row} for name, row in result["rows"].items()]) in page
+    together = result["rows"]["together"]
+    assert together["kills"] >= 50
+    assert min(together[one] for one in ("without_checkpoint", "in_training", "in_judging")) >= 5
+    assert together["identical"] == together["ended"] > 0
+    assert together["unreadable"] == 0
 
 
 STEP = ("ms", "ms_min", "ms_max", "to_torch", "to_gemm", "to_copy", "own_gb", "tables_gb")
