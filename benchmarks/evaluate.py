@@ -29,7 +29,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from implicit.evaluation import ranking_metrics_at_k
 from irspack import Evaluator
 
-from recjax import configs, evaluate, fields, reports, runs, wals
+from recjax import configs, evaluate, fields, reports, retrievers, runs, wals
 from recjax.errors import InputError
 from recjax.types import Dataset, HeldOut, Interactions, Params
 
@@ -73,7 +73,7 @@ def trained(known: Dataset) -> dict[str, np.ndarray]:
 
 def ours(held: HeldOut, tables: dict[str, Any]) -> Callable[[], float]:
     """The evaluator of a run: seven metrics, of which all but one are not looked at."""
-    retriever = evaluate.Retriever(
+    retriever = retrievers.Retriever(
         lambda params, features: params["query"][features["query"]], lambda params, data: params["item"]
     )
     judgement, params = evaluate.prepare(held), jax.tree.map(jnp.asarray, tables)
@@ -178,7 +178,7 @@ def large(size: int) -> dict[str, float]:
         **{name: getattr(judgement, name)[: TILES.value] for name in ("query", "where", "first", "number")},
         exclude=judgement.exclude._replace(start=judgement.exclude.start[: TILES.value]),
     )
-    retriever = evaluate.Retriever(
+    retriever = retrievers.Retriever(
         lambda params, features: params["query"][features["query"]], lambda params, data: params["item"]
     )
     run = jax.jit(evaluate.ranker(retriever, configs.Evaluate(k=(K,)), 1)).lower(params, part).compile()

@@ -27,7 +27,7 @@ import machine
 import numpy as np
 from absl import flags
 
-from recjax import configs, errors, evaluate, least_squares, reports, runs, splits
+from recjax import configs, errors, evaluate, least_squares, reports, retrievers, runs, splits
 from recjax.types import Dataset, HeldOut
 
 GRID = (2.0, 4.0, 10.0, 25.0, 60.0, 150.0), (1.0, 10.0, 30.0, 100.0, 300.0)  # c, λ
@@ -199,7 +199,7 @@ def _grid(datasets: Mapping[str, Dataset]) -> None:
 
 def _judge(held: HeldOut) -> Callable[[contestants.Tables], float]:
     """NDCG@20 over the whole corpus without what is known: one evaluator for both libraries."""
-    retriever = evaluate.Retriever(
+    retriever = retrievers.Retriever(
         lambda tables, features: tables["query"][features["query"]], lambda tables, data: tables["item"]
     )
     judgement = evaluate.prepare(held, batch=512)

@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from recjax import batches, configs, embed, fields, folding, linalg, metrics, retrieval, scores
+from recjax import batches, configs, fields, folding, metrics, retrieval, retrievers
 from recjax.errors import InputError, unknown
-from recjax.types import Data, Dataset, Features, HeldOut, Key, Model
+from recjax.types import Data, Dataset, HeldOut
 
 TILE = 512
+CLOSE = 1e-5  # scores closer than this, relatively, may change places on another device
 
 
 class Judgement(NamedTuple):
@@ -37,18 +38,6 @@ class Judgement(NamedTuple):
     item_group: Int[Array, " N"] | None
 
 
-class Retriever(NamedTuple):
-    """Anything that embeds queries and items: `queries(params, features) -> [B D]`, `items(params, data) -> [N D]`.
-
-    `ready(params)` is done once a ranking, and gives what the two get for params.
-    """
-
-    queries: Callable[[Any, Features], Array]
-    items: Callable[[Any, Data], Array]
-    score: Callable[[Array, Array], Array] = scores.dot
-    ready: Callable[[Any], Any] = lambda params: params
-
-
 class Ranking(NamedTuple):
     """What a retriever did, query by query, in the order of the judgement's queries."""
 
@@ -58,35 +47,6 @@ class Ranking(NamedTuple):
     queries: Float[Array, "Q D"]
     items: Float[Array, "N D"]
     sampled: bool  # among candidates only: then metrics are named sampled_
-
-
-def model_retriever(model: Model, score: Callable[[Array, Array], Array]) -> Retriever:
-    return Retriever(
-        lambda params, features: embed.queries(None, model, params, features),
-        lambda params, data: embed.corpus(model, params, data.corpus, retrieval.BLOCK),
-        score,
-    )
-
-
-def popularity() -> Retriever:
-    """The baseline that ranks every query's items by their number of known interactions."""
-    return Retriever(
-        lambda params, features: jnp.ones((features["query"].shape[0], 1)),
-        lambda params, data: data.frequency[:, None],
-    )
-
-
-def random() -> Retriever:
-    """The baseline of independent random embeddings; its params are a key."""
-
-    def queries(key: Key, features: Features):
-        return jax.vmap(lambda one: jax.random.normal(jax.random.fold_in(key, one), (64,)))(features["query"])
-
-    def items(key: Key, data: Data):
-        # Of equal length: a long one would be retrieved for too many.
-        return linalg.unit(jax.random.normal(key, (data.frequency.shape[0], 64)))
-
-    return Retriever(queries, items)
 
 
 def prepare(held: HeldOut) -> Judgement:
@@ -138,7 +98,9 @@ def prepare(held: HeldOut) -> Judgement:
     )
 
 
-def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Callable[[Any, Judgement], tuple]:
+def ranker(
+    retriever: retrievers.Retriever, settings: configs.Evaluate, length: int
+) -> Callable[[Any, Judgement], tuple]:
     """Builds `(params, judgement) -> (ids, metrics by name, queries, items)`, for jax.jit; see `rank`.
 
     Args:
@@ -155,6 +117,7 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
     def exact(params, judgement: Judgement):
         data, params = judgement.data, retriever.ready(params)
         items = retriever.items(params, data)
+        deeper = most + (most < (len(items) if judgement.candidates is None else judgement.candidates.shape[2]))
 
         def tile(part):
             query, now, first, count, start, candidates, group = part
@@ -162,20 +125,28 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
             queries = retriever.queries(params, features)
             if candidates is None:
                 exclude = judgement.exclude and judgement.exclude._replace(start=start)
-                search = functools.partial(retrieval.top_k, queries, items, most, exclude=exclude)
+                search = functools.partial(retrieval.top_k, queries, items, exclude=exclude)
                 search = functools.partial(search, score=retriever.score, block=retrieval.BLOCK)
-                found, ids = search()
+                found, ids = search(k=deeper)
             else:
-                found, ids = retrieval.top_k_among(queries, items, candidates, most, score=retriever.score)
+                found, ids = retrieval.top_k_among(queries, items, candidates, deeper, score=retriever.score)
+            close = jnp.sum(jnp.abs(jnp.diff(found)) <= CLOSE * jnp.abs(found[:, 1:]), axis=-1, dtype=jnp.float32)
+            ids = ids[:, :most]
 
             def hits(ids):
                 return retrieval.among(judgement.relevant, first, count, ids)
 
             values = {f"{name}@{k}": one(hits(ids)[:, :k], count) for k in settings.k for name, one in family.items()}
             if judgement.item_group is not None:
-                _, own = search(groups=(group, judgement.item_group))
+                _, own = search(k=most, groups=(group, judgement.item_group))
                 values |= {f"in_group_recall@{k}": metrics.recall(hits(own)[:, :k], count) for k in settings.k}
-            return ids, values, queries, jnp.all(jnp.isfinite(found) | (ids < 0)) & jnp.all(jnp.isfinite(queries))
+            values[f"near_ties@{most}"] = close
+            return (
+                ids,
+                values,
+                queries,
+                jnp.all(jnp.isfinite(found[:, :most]) | (ids < 0)) & jnp.all(jnp.isfinite(queries)),
+            )
 
         start = judgement.exclude and judgement.exclude.start
         own = judgement.query, judgement.now, judgement.first, judgement.number
@@ -189,7 +160,10 @@ def ranker(retriever: Retriever, settings: configs.Evaluate, length: int) -> Cal
 
 
 def rank(judge: Callable, params: Any, judgement: Judgement) -> Ranking | None:
-    """Runs a (jitted) ranker and drops the padding; None where an embedding or a score is not finite."""
+    """Runs a (jitted) ranker and drops the padding; None where an embedding or a score is not finite.
+
+    near_ties@K counts neighbours in a query's list of K + 1 whose scores differ by less than 1e-5 relatively.
+    """
     ids, values, queries, items, finite = judge(params, judgement)
     if not finite:
         return None

@@ -28,6 +28,7 @@ from recjax import (
     queries,
     reports,
     resume,
+    retrievers,
     runs,
     tensorboard,
 )
@@ -170,10 +171,10 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
     (config, _, split, start), folder, head, before = run
     progress = fitted.progress
     runs.write_arrays(folder / parameters.ARRAYS, parameters.flatten(fitted.params))
-    judged: dict[str, tuple[evaluate.Retriever, Any]] = {
+    judged: dict[str, tuple[retrievers.Retriever, Any]] = {
         config.model.name: (start.retriever, (fitted.params, start.serving(split.test))),
-        "popularity": (evaluate.popularity(), ()),
-        "random": (evaluate.random(), jax.random.key(config.seed)),
+        "popularity": (retrievers.popularity(), ()),
+        "random": (retrievers.random(), jax.random.key(config.seed)),
     }
     test = evaluate.prepare(split.test)
     folding = judging.folding(config, split.test, config.evaluate.pairs, clock)

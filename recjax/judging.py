@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from recjax import configs, evaluate, pairs, relatedness
+from recjax import configs, evaluate, pairs, relatedness, retrievers
 from recjax.clock import Clock
 from recjax.errors import DivergedError
 from recjax.methods import Start
@@ -52,7 +52,7 @@ def validation(config: configs.Config, start: Start, held: HeldOut, params: Para
 
 
 def ranking(
-    config: configs.Config, retriever: evaluate.Retriever, params: Any, judgement: evaluate.Judgement, clock: Clock
+    config: configs.Config, retriever: retrievers.Retriever, params: Any, judgement: evaluate.Judgement, clock: Clock
 ) -> Callable[[Any, int], evaluate.Ranking]:
     """Compiles the ranking of a held-out part: (params, step) -> Ranking, for params like these.
 

@@ -9,7 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from recjax import batches, configs, embed, evaluate, fields, models, negatives, parameters, scores, solvers, train
+from recjax import (
+    batches,
+    configs,
+    embed,
+    fields,
+    models,
+    negatives,
+    parameters,
+    retrievers,
+    scores,
+    solvers,
+    train,
+)
 from recjax import wals as alternating
 from recjax.errors import InputError
 from recjax.types import Dataset, HeldOut, Key, Model, Params, Split, State, Step
@@ -27,7 +39,7 @@ class Start(NamedTuple):
     state: State
     data: Any  # of the step
     examples: int  # that a step looks at
-    retriever: evaluate.Retriever
+    retriever: retrievers.Retriever
     serving: Callable[[HeldOut], Any]
     # (params, the sampler's last state, split) -> what the method's negatives are worth, by name
     examine: Callable[[Params, Any, Split], dict[str, float]] = lambda params, state, split: {}
@@ -43,7 +55,7 @@ def gradient(config: configs.Config, dataset: Dataset) -> Start:
     parts, knobs, (init_key, key) = train.parts(config, dataset), _knobs(config), _keys(config)
     data = batches.prepare(dataset, config.objective.positives)
     state = train.init(_params(init_key, parts.model, config), parts, knobs, data)
-    retriever = evaluate.model_retriever(parts.model, parts.score)
+    retriever = retrievers.model_retriever(parts.model, parts.score)
     retriever = retriever._replace(ready=lambda pair: pair[0])
     drawer = negatives.drawer(
         parts.model,
@@ -115,7 +127,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
         found = alternating.fold_in(params.tables["item"], histories, solvers.resolve(exact), numbers)
         return params._replace(tables=params.tables | {"query": params.tables["query"].at[judged].set(found)})
 
-    retriever = evaluate.model_retriever(model, scores.dot)._replace(ready=ready)
+    retriever = retrievers.model_retriever(model, scores.dot)._replace(ready=ready)
     data = alternating.prepare(dataset, config.wals)
     return Start(alternating.step(config.wals), knobs, key, state, data, len(query), retriever, serving)
 

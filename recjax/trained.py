@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from jaxtyping import Array
 
-from recjax import configs, evaluate, fit, judging, preparation
+from recjax import configs, evaluate, fit, judging, preparation, retrievers
 from recjax.clock import Clock
 from recjax.types import Dataset, HeldOut, Params, Split
 
@@ -16,7 +16,7 @@ class Trained(NamedTuple):
 
     config: configs.Config
     split: Split
-    retriever: evaluate.Retriever  # its params are those of `params_of`
+    retriever: retrievers.Retriever  # its params are those of `params_of`
     params: Params  # of the best step
     serving: Callable
     steps: int  # done
@@ -66,7 +66,7 @@ def rank(
     return judge(retriever, params_of(trained, held), held, dataclasses.replace(trained.config, evaluate=settings))
 
 
-def judge(retriever: evaluate.Retriever, params: object, held: HeldOut, config: configs.Config) -> evaluate.Ranking:
+def judge(retriever: retrievers.Retriever, params: object, held: HeldOut, config: configs.Config) -> evaluate.Ranking:
     """What any retriever, a baseline too, retrieves for the queries of a held-out part."""
     judgement = evaluate.prepare(held)
     return judging.ranking(config, retriever, params, judgement, Clock())(params, 0)

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import configs, evaluate, fields, metrics, retrieval, splits
+from recjax import configs, evaluate, fields, metrics, retrieval, retrievers, splits
 from recjax.errors import InputError
 
 SETTINGS = configs.Evaluate(k=(5, 10), pairs=64, rank=4)
 RNG = np.random.default_rng(0)
 QUERIES, ITEMS = RNG.normal(size=(120, 4)).astype(np.float32), RNG.normal(size=(120, 4)).astype(np.float32)
-FIXED = evaluate.Retriever(lambda params, features: params[0][features["query"]], lambda params, data: params[1])
+FIXED = retrievers.Retriever(lambda params, features: params[0][features["query"]], lambda params, data: params[1])
 PARAMS = (jnp.asarray(QUERIES), jnp.asarray(ITEMS))
 
 
@@ -65,6 +65,17 @@ def test_metrics_equal_plain_numpy(part, kind, dataset, config):
         np.testing.assert_allclose(found[f"in_group_recall@{k}"], alone, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("params", "some"), [(PARAMS, False), (tuple(jnp.round(one) for one in PARAMS), True)])
+def test_near_ties_are_counted_to_the_first_item_that_is_left_out(params, some, timeless):
+    held = timeless.test._replace(known=timeless.test.known._replace(repeats=True))
+    ranking = judged(held, params=params)
+    queries, items = (np.asarray(one) for one in params)
+    found = np.sort(queries[ranking.query] @ items.T, axis=1)[:, ::-1][:, :11]
+    near = np.sum(found[:, :-1] - found[:, 1:] <= 1e-5 * np.abs(found[:, 1:]), axis=1)
+    np.testing.assert_array_equal(ranking.metrics["near_ties@10"], near)
+    assert (near.sum() > 100) == some
+
+
 def test_the_recall_inside_a_group_needs_groups(split):
     held = split.test
     without = judged(held._replace(known=held.known._replace(groups=None)))
@@ -114,7 +125,7 @@ def test_the_evaluation_knows_what_the_split_says(split):
 
     for part in ("validation", "test"):
         held = getattr(split, part)
-        retriever = evaluate.Retriever(
+        retriever = retrievers.Retriever(
             lambda params, features: jnp.stack([features["history"].ids[:, 0], features["since_last"]], -1),
             lambda params, data: jnp.zeros((120, 2)),
         )
@@ -142,7 +153,7 @@ def test_a_ranking_of_the_whole_corpus_is_perfect_in_recall_with_repeats(name, s
 
 def test_popularity_ranks_by_the_known_count(split):
     held = split.test
-    ranking = judged(held, retriever=evaluate.popularity(), params=())
+    ranking = judged(held, retriever=retrievers.popularity(), params=())
     count = np.bincount(held.known.interactions.item, minlength=120).astype(float)
     for query, ids in zip(ranking.query, ranking.ids, strict=True):
         mine = count.copy()
@@ -152,12 +163,12 @@ def test_popularity_ranks_by_the_known_count(split):
 
 def test_random_ranks_every_item_alike(split):
     """An item's count is binomial but for what a query has seen: 5 sd, p < 1e-6 an item and side."""
-    ranking = judged(split.test, retriever=evaluate.random(), params=jax.random.key(0))
+    ranking = judged(split.test, retriever=retrievers.random(), params=jax.random.key(0))
     count = np.bincount(ranking.ids.reshape(-1), minlength=120)
     mean = ranking.ids.size / 120
     known = split.test.known.interactions.item
     assert np.all(np.abs(count - mean)[np.bincount(known, minlength=120) < 12] < 5 * np.sqrt(mean))
-    other = judged(split.test, retriever=evaluate.random(), params=jax.random.key(1))
+    other = judged(split.test, retriever=retrievers.random(), params=jax.random.key(1))
     assert np.mean(other.ids == ranking.ids) < 0.1
 
 
@@ -243,7 +254,8 @@ def test_what_is_known_may_be_a_candidate(split):
 def test_means_over_candidates_say_so_and_nothing_of_the_corpus(sampled):
     ranking = judged(sampled)
     found = evaluate.means(ranking, sampled.known, SETTINGS)
-    assert set(found) == {f"sampled_{name}@{k}" for name in fields.members(metrics) for k in (5, 10)}
+    names = {f"{name}@{k}" for name in fields.members(metrics) for k in (5, 10)} | {"near_ties@10"}
+    assert set(found) == {f"sampled_{name}" for name in names}
     assert found["sampled_ndcg@10"] == np.mean(ranking.metrics["sampled_ndcg@10"], dtype=np.float64)
 
 

@@ -49,7 +49,7 @@ FLOORS = [
         "typesetting",
     },
     {"retrieval", "partition", "penalties", "influence", "tabulation"},
-    {"datasets", "models", "objectives", "optimizers", "pages"},
+    {"datasets", "models", "objectives", "optimizers", "pages", "retrievers"},
     {"splits", "train", "evaluate", "wals", "negatives", "commands"},
     {"methods", "pairs", "relatedness", "diagnose", "bias", "queries", "slices"},
     {"judging", "offenders"},

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import configs, evaluate, fields, fit, least_squares, methods, splits, train, wals
+from recjax import configs, evaluate, fields, fit, least_squares, methods, retrievers, splits, train, wals
 from recjax.clock import Clock
 from recjax.errors import InputError
 
@@ -109,7 +109,7 @@ def test_new_queries_are_judged_by_fold_in(alternating, dataset):
         )["recall@10"]
         for name, one, given_params in (
             ("wals", start.retriever, (state.params, start.serving(split.test))),
-            ("popularity", evaluate.popularity(), ()),
+            ("popularity", retrievers.popularity(), ()),
         )
     }
     assert found["wals"] > found["popularity"]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import configs, datasets, evaluate, splits
+from recjax import configs, datasets, evaluate, retrievers, splits
 from recjax.errors import InputError
 
 SHARED = pathlib.Path(__file__).parents[1].parent / "shared" / "data"
@@ -87,7 +87,7 @@ def test_the_split_is_the_published_one(tmp_path):
 def test_only_the_candidates_are_ranked(tmp_path):
     """Scores fall with the id: 8 of query 4 comes after 1 to 7, 60 of query 7 after 0 to 59, 9 of query 9 is first."""
     split = splits.ncf(read(write(tmp_path)), settings(tmp_path))
-    retriever = evaluate.Retriever(
+    retriever = retrievers.Retriever(
         lambda params, features: jnp.ones((features["query"].shape[0], 1)),
         lambda params, data: -jnp.arange(110.0)[:, None],
     )

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from recjax import configs, evaluate, pairs, scores
+from recjax import configs, evaluate, pairs, retrievers, scores
 
 RNG = np.random.default_rng(0)
 QUERIES, ITEMS = RNG.normal(size=(120, 4)).astype(np.float32), RNG.normal(size=(120, 4)).astype(np.float32)
-FIXED = evaluate.Retriever(lambda params, features: params[0][features["query"]], lambda params, data: params[1])
+FIXED = retrievers.Retriever(lambda params, features: params[0][features["query"]], lambda params, data: params[1])
 ONES = (np.ones((120, 1), np.float32), np.ones((120, 1), np.float32))
 
 
