@@ -24,6 +24,7 @@ FLOORS = [
         "tensorboard",
         "interruption",
         "compiled",
+        "shared",
         "profiling",
     },
     {"configs", "linalg", "importance", "frequency", "tables", "interactions", "ragged", "reports", "plots"},
