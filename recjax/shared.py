@@ -26,6 +26,6 @@ class Shared(dict[Hashable, Any]):
         self, name: Hashable, clock: Clock, function: Callable, *arguments: Any, donate: tuple[int, ...] = ()
     ) -> Callable:
         """The program of that name for arguments of these shapes; who wants it first pays for it, on its clock."""
-        leaves, structure = jax.tree.flatten(arguments)
-        shapes = tuple((jax.numpy.shape(leaf), str(jax.numpy.result_type(leaf))) for leaf in leaves)
+        leaves, structure = jax.tree.flatten(jax.eval_shape(lambda *given: given, *arguments))
+        shapes = tuple(map(str, leaves))
         return self.once((name, structure, shapes), lambda: clock.compile(function, *arguments, donate=donate))

@@ -58,7 +58,7 @@ FLOORS = [
     {"preparation"},
     {"resume", "cost", "provenance"},
     {"experiment"},
-    {"study", "trained"},
+    {"study", "trained", "sweeps"},
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 FILES = sorted((ROOT / "recjax").rglob("*.py"))
