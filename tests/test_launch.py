@@ -286,7 +286,10 @@ def test_a_config_file_that_is_not_there_or_defines_nothing(run, tmp_path, capsy
     assert "unknown experiment file in --config" in capsys.readouterr().err
     (tmp_path / "empty.py").write_text("x = 1\n")
     assert run("--config=empty.py") == 2
-    assert "empty.py defines none of get_config(), get_study() and get_measurement()" in capsys.readouterr().err
+    assert (
+        "empty.py defines none of get_config(), get_sweep(), get_study() and get_measurement()"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
