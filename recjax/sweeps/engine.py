@@ -1,8 +1,10 @@
 """A sweep from its space to its table: what is to be run, where, and what came of it."""
 
 import dataclasses
+import pathlib
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from recjax import configs, experiment, preparation, reports
+from recjax.errors import InputError
 from recjax.preparation import Prepared
 from recjax.sweeps import executors, groups, memory, space
 from recjax.sweeps import folder as folders
@@ -66,6 +69,11 @@ def check(trials: Sequence[Trial], options: Options) -> Prepared | None:
     Raises:
         InputError: what was given, what was wanted, what to type.
     """
+    if options.slurm and options.executor != "slurm":
+        raise InputError(f"--slurm is given and --executor={options.executor}; type --executor=slurm")
+    if options.executor != "here":
+        with tempfile.TemporaryDirectory() as place:
+            executors.build(pathlib.Path(place), options)
     loaded: dict[configs.Data, Any] = {}
     together, budget, prepared = groups.group(trials, len(trials)), memory.budget(options.memory), None
     for some in together:

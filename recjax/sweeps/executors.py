@@ -22,7 +22,8 @@ from recjax.sweeps import unit
 from recjax.sweeps.unit import Unit
 
 EVERY = 0.5  # seconds between looks at jobs
-FOREVER = 60 * 24 * 365  # minutes
+FOREVER, DAY = 60 * 24 * 365, 60 * 24  # minutes
+JOBS = "jobs"  # submitit's files, in a sweep's folder
 
 
 class Options(NamedTuple):
@@ -78,8 +79,7 @@ def here(
 
 def pool(units: Sequence[Unit], options: Options, watch: Callable[[int], None]) -> dict[str, str]:
     """Each in a process on this machine, some at a time."""
-    executor = _executor(units[0].folder, "local")
-    executor.update_parameters(timeout_min=FOREVER)
+    executor = build(units[0].folder / JOBS, options)
     waiting, running, lost = list(units), {}, {}
     while waiting or running:
         while waiting and len(running) < options.processes:
@@ -96,13 +96,7 @@ def pool(units: Sequence[Unit], options: Options, watch: Callable[[int], None]) 
 
 def slurm(units: Sequence[Unit], options: Options, watch: Callable[[int], None]) -> dict[str, str]:
     """As one array of jobs."""
-    executor = _executor(units[0].folder, "slurm")
-    try:
-        executor.update_parameters(
-            timeout_min=FOREVER, slurm_array_parallelism=options.processes, **dict(options.slurm)
-        )
-    except (NameError, TypeError, ValueError) as error:
-        raise InputError(f"--slurm: {error}; type for example --slurm=timeout_min=60,slurm_partition=gpu") from None
+    executor = build(units[0].folder / JOBS, options)
     with _importable(), executor.batch():
         submitted = [executor.submit(Work(one, 0)) for one in units]
     running, lost, gone = dict(zip(submitted, units, strict=True)), {}, set()
@@ -118,18 +112,30 @@ def slurm(units: Sequence[Unit], options: Options, watch: Callable[[int], None])
     return lost
 
 
-def _executor(folder: pathlib.Path, cluster: str) -> Any:
+def build(place: pathlib.Path, options: Options) -> Any:
+    """The executor of submitit that is asked for, with its files in `place`.
+
+    Raises:
+        InputError: submitit or Slurm is not there, or does not know what --slurm gives it.
+    """
     try:
         import submitit  # noqa: PLC0415  an extra
     except ImportError:
         raise InputError(
-            f"--executor={'pool' if cluster == 'local' else cluster} needs submitit; type "
-            "python3 -m pip install 'recjax[slurm]'"
+            f"--executor={options.executor} needs submitit; type python3 -m pip install 'recjax[slurm]'"
         ) from None
     try:
-        return submitit.AutoExecutor(folder / "jobs", cluster=cluster)
+        executor = submitit.AutoExecutor(place, cluster="local" if options.executor == "pool" else "slurm")
     except RuntimeError as error:
-        raise InputError(f"--executor={cluster}: {error}; type --executor=pool, or see docs/sweeps.md") from None
+        raise InputError(f"--executor={options.executor}: {error}; type --executor=pool, or see docs/sweeps.md") from None
+    given: dict[str, Any] = {"timeout_min": FOREVER}
+    if options.executor == "slurm":
+        given = {"timeout_min": DAY, "slurm_array_parallelism": options.processes} | dict(options.slurm)
+    try:
+        executor.update_parameters(**given)
+    except (NameError, TypeError, ValueError) as error:
+        raise InputError(f"--slurm: {error}; type for example --slurm=timeout_min=60,slurm_partition=gpu") from None
+    return executor
 
 
 def _ended(job: Any, one: Unit) -> dict[str, str]:
