@@ -14,7 +14,7 @@ from tqdm import tqdm
 from recjax import configs, experiment, preparation, reports
 from recjax.errors import InputError
 from recjax.preparation import Prepared
-from recjax.sweeps import executors, groups, memory, space
+from recjax.sweeps import executors, groups, memory, space, unit
 from recjax.sweeps import folder as folders
 from recjax.sweeps.executors import Options
 from recjax.sweeps.space import Sweep, Trial
@@ -85,7 +85,9 @@ def check(trials: Sequence[Trial], options: Options) -> Prepared | None:
         prepared = preparation.prepare(first, loaded[first.data])
         for trial in groups.unlike(some):
             prepared.start.begin(trial.config)
-    return prepared if len(together) == 1 and options.executor == "here" else None
+    if prepared is None or len(together) > 1 or options.executor != "here":
+        return None
+    return unit.idle(prepared)
 
 
 def _run(
@@ -157,7 +159,7 @@ def table(
     for row, known in found:
         label = ", ".join(f"{one.split('.')[-1]} {row['overrides'][one]}" for one in swept if one != "seed")
         together.setdefault(label or "every seed", []).append(known["metrics"])
-    rows = {}
+    rows: dict[str, dict[str, dict[str, float]]] = {}
     for label, metrics in together.items():
         rows[label] = {}
         for one in names:

@@ -5,6 +5,8 @@ two hand the units to submitit, which pickles them; what they find is in the tri
 """
 
 import contextlib
+import dataclasses
+import functools
 import os
 import pathlib
 import subprocess
@@ -36,7 +38,8 @@ class Options(NamedTuple):
     slurm: tuple[tuple[str, int | str], ...] = ()  # what submitit's slurm executor is given
 
 
-class Work(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Work:
     """A unit in a process of its own."""
 
     unit: Unit
@@ -65,10 +68,11 @@ def here(
     Args:
         prepared: of the first trial, where there is one unit.
     """
-    lost, before = {}, 0
+    lost: dict[str, str] = {}
+    before = 0
     for one in units:
         try:
-            unit.run(one, lambda ended, before=before: watch(before + ended), prepared)
+            unit.run(one, functools.partial(_after, watch, before), prepared)
         except Exception as error:
             traceback.print_exc()
             lost |= _lost(one, f"the program failed: {error!r}")
@@ -80,7 +84,9 @@ def here(
 def pool(units: Sequence[Unit], options: Options, watch: Callable[[int], None]) -> dict[str, str]:
     """Each in a process on this machine, some at a time."""
     executor = build(units[0].folder / JOBS, options)
-    waiting, running, lost = list(units), {}, {}
+    waiting = list(units)
+    running: dict[Any, Unit] = {}
+    lost: dict[str, str] = {}
     while waiting or running:
         while waiting and len(running) < options.processes:
             one = waiting.pop(0)
@@ -99,7 +105,9 @@ def slurm(units: Sequence[Unit], options: Options, watch: Callable[[int], None])
     executor = build(units[0].folder / JOBS, options)
     with _importable(), executor.batch():
         submitted = [executor.submit(Work(one, 0)) for one in units]
-    running, lost, gone = dict(zip(submitted, units, strict=True)), {}, set()
+    running: dict[Any, Unit] = dict(zip(submitted, units, strict=True))
+    lost: dict[str, str] = {}
+    gone = set()
     while running:
         queued = _queued()
         for job in list(running):
@@ -127,7 +135,9 @@ def build(place: pathlib.Path, options: Options) -> Any:
     try:
         executor = submitit.AutoExecutor(place, cluster="local" if options.executor == "pool" else "slurm")
     except RuntimeError as error:
-        raise InputError(f"--executor={options.executor}: {error}; type --executor=pool, or see docs/sweeps.md") from None
+        raise InputError(
+            f"--executor={options.executor}: {error}; type --executor=pool, or see docs/sweeps.md"
+        ) from None
     given: dict[str, Any] = {"timeout_min": FOREVER}
     if options.executor == "slurm":
         given = {"timeout_min": DAY, "slurm_array_parallelism": options.processes} | dict(options.slurm)
@@ -145,6 +155,10 @@ def _ended(job: Any, one: Unit) -> dict[str, str]:
 
 def _lost(one: Unit, why: str) -> dict[str, str]:
     return {trial.name: why for trial in one.trials if folders.result(one.folder, trial) is None}
+
+
+def _after(watch: Callable[[int], None], before: int, ended: int) -> None:
+    watch(before + ended)
 
 
 def _count(units: Sequence[Unit]) -> int:

@@ -95,6 +95,7 @@ def rows(folder: pathlib.Path, trials: Sequence[Trial], lost: dict[str, str]) ->
             "name": trial.name,
             "overrides": trial.overrides,
             "status": known.get("status", "failed" if trial.name in lost else "waiting"),
+            "program": known.get("program"),
             "seconds": round(sum(value for one, value in timing.items() if one.endswith("_s") and "per" not in one), 3),
             "folder": f"{TRIALS}/{trial.name}",
             "error": known.get("error", lost.get(trial.name)),

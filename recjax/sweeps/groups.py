@@ -36,7 +36,7 @@ def group(trials: Sequence[Trial], most: int) -> list[list[Trial]]:
 def unlike(trials: Sequence[Trial]) -> list[Trial]:
     """One trial for each set of knobs that are not their defaults: what is refused depends on that set alone."""
     default = fields.knobs(configs.Config())
-    found = {}
+    found: dict[frozenset[str], Trial] = {}
     for trial in trials:
         knobs = fields.knobs(trial.config)
         found.setdefault(frozenset(name for name in knobs if knobs[name] != default[name]), trial)

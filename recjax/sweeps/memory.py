@@ -22,15 +22,18 @@ class Need(NamedTuple):
     temporary: int  # while a block runs, or an evaluation: whichever takes more
 
     def together(self, trials: int) -> int:
-        """Of so many trials side by side, and one more state while they are put together."""
-        one = self.state * (trials > 1)
+        """Of so many trials side by side, and one more state while they are put together.
+
+        Of one after another: also the best parameters of the one before, which is still judged.
+        """
+        one = self.state if trials > 1 else self.best
         return self.data + one + trials * (self.state + self.best + self.temporary)
 
     def most(self, budget: int) -> int:
         """How many trials fit side by side.
 
-        >>> Need(data=10, state=4, best=2, temporary=1).most(34), Need(10, 4, 2, 1).most(17), Need(10, 4, 2, 1).most(16)
-        (2, 1, 0)
+        >>> [Need(data=10, state=4, best=2, temporary=1).most(budget) for budget in (35, 28, 27, 19, 18)]
+        [3, 2, 1, 1, 0]
         """
         if self.together(2) <= budget:
             return (budget - self.data - self.state) // (self.state + self.best + self.temporary)

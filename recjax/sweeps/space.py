@@ -128,8 +128,8 @@ def trials(space: Space, config: configs.Config, draws: int, width: int = 3) -> 
         drawn = ", ".join(one.name for one in space.draws) or "nothing"
         raise InputError(f"{given}, and {drawn} is drawn at random; {wanted}")
     rng = random.Random(0)
-    drawn = [{one.name: one.value(rng) for one in space.draws} for _ in range(max(1, draws))]
-    return numbered([one | grid for one in drawn for grid in space.grid()], config)
+    points = [{one.name: one.value(rng) for one in space.draws} for _ in range(max(1, draws))]
+    return numbered([one | grid for one in points for grid in space.grid()], config)
 
 
 def numbered(overrides: Sequence[dict[str, str]], config: configs.Config, first: int = 0) -> list[Trial]:

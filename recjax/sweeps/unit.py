@@ -2,24 +2,21 @@
 
 import dataclasses
 import pathlib
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
-from recjax import experiment, fit, judging, parameters, preparation, runs, train
+from recjax import experiment, fit, judging, parameters, preparation, runs
 from recjax.clock import Clock
 from recjax.errors import DivergedError, InputError
 from recjax.preparation import Prepared
+from recjax.sweeps import choice, memory, together
 from recjax.sweeps import folder as folders
-from recjax.sweeps import memory, together
 from recjax.sweeps.space import Trial
-
-BUSY = 1e-3  # seconds a step from which a CPU's cores are busy with one trial: see benchmarks/sweep.py
-WORTH = 4  # a second program is tried where the trials take that many times the seconds of compiling the first
 
 
 class Unit(NamedTuple):
@@ -32,21 +29,18 @@ class Unit(NamedTuple):
     gigabytes: float  # to be taken; 0: a share of what there is
 
 
-def run(unit: Unit, watch: Callable[[int], None], prepared: Prepared | None = None) -> str:
+def run(unit: Unit, watch: Callable[[int], None], prepared: Prepared | None = None) -> None:
     """Runs the trials; each leaves its run folder, whatever becomes of it.
 
     Args:
         watch: gets how many trials have ended, each time that one does.
         prepared: of the first trial, where it is already at hand; its state is not used.
-
-    Returns:
-        the way that was taken: map, vmap, or none where no trial fits.
     """
     budget, config, clock = memory.budget(unit.gigabytes), unit.trials[0].config, Clock()
     try:
         loaded = (prepared.dataset, prepared.split) if prepared else preparation.load(config)
         memory.refuse(config, memory.least(config, loaded[1].train), budget, "its parameters and its optimizer's state")
-        prepared = _idle(prepared or preparation.prepare(config, loaded))
+        prepared = idle(prepared or preparation.prepare(config, loaded))
         need = _need(prepared, clock)
         parts = f"data {need.data / 1e9:.3g}, state {need.state / 1e9:.3g}, temporary {need.temporary / 1e9:.3g}"
         memory.refuse(config, need.together(1), budget, f"in GB: {parts}")
@@ -54,46 +48,54 @@ def run(unit: Unit, watch: Callable[[int], None], prepared: Prepared | None = No
         for number, trial in enumerate(unit.trials, 1):
             _refuse(unit, trial, str(error))
             watch(number)
-        return "none"
+        return
     lanes = min(need.most(budget), len(unit.trials))
-    way = unit.way if unit.way != "auto" else _faster(prepared, clock, lanes)
-    size = lanes if way == "vmap" else 1
-    ended = 0
-    for first in range(0, len(unit.trials), size):
-        some = unit.trials[first : first + size]
-        clocks = [Clock(compile_s=0.0, relatedness_s=0.0) for _ in some]
-        if first == 0:
-            clocks[0].update(clock)  # the first trial pays for what all need
-        for _ in _together(unit, some, prepared, clocks) if size > 1 else _alone(unit, some[0], prepared, clocks[0]):
-            ended += 1
-            watch(ended)
-    return way
+    way = unit.way if unit.way != "auto" else choice.faster(prepared, clock, lanes)
+    clocks = [Clock(compile_s=0.0, relatedness_s=0.0) for _ in unit.trials]
+    clocks[0].update(clock)  # the first trial pays for what all need
+    for ended, _ in enumerate((_together if way == "vmap" else _in_turn)(unit, prepared, clocks, lanes), 1):
+        watch(ended)
 
 
-def _alone(unit: Unit, trial: Trial, prepared: Prepared, clock: Clock) -> Iterator[None]:
-    opened = _open(unit, trial, _begun(prepared, trial))
-    with _reported(), experiment.failing(opened):
-        experiment.finish(opened, experiment.train(opened, clock, _silent, quiet=True), clock, _silent)
-    yield
+def _in_turn(unit: Unit, prepared: Prepared, clocks: Sequence[Clock], lanes: int) -> Iterator[None]:
+    """Each trial through the same programs; one is judged and drawn, in a thread, while the next one trains."""
+    with ThreadPoolExecutor(1) as thread:
+        finishing: Future | None = None
+        for trial, clock in zip(unit.trials, clocks, strict=True):
+            opened, fitted = _open(unit, trial, _begun(prepared, trial), "map"), None
+            with _reported(), experiment.failing(opened):
+                fitted = experiment.train(opened, clock, _silent, quiet=True)
+            if finishing:
+                finishing.result()
+                yield
+            finishing = thread.submit(_finish, opened, fitted, clock)
+        if finishing:
+            finishing.result()
+            yield
 
 
-def _together(unit: Unit, trials: Sequence[Trial], prepared: Prepared, clocks: list[Clock]) -> Iterator[None]:
-    opened, stack = [], None
-    for lane, trial in enumerate(trials):
-        begun = _begun(prepared, trial)
-        stack = stack or together.Stack(begun.start.state, len(trials))
-        stack.put(lane, begun.start.state)
-        run = _open(unit, trial, begun)
-        opened.append(run._replace(prepared=_idle(run.prepared)))
-    assert stack is not None
-    for number, fitted in together.fits(opened, stack, clocks):
-        with _reported(), experiment.failing(opened[number]):
-            if fitted:
-                experiment.finish(opened[number], fitted, clocks[number], _silent)
-        yield
+def _finish(opened: experiment.Run, fitted: fit.Fit | None, clock: Clock) -> None:
+    if fitted:
+        with _reported(), experiment.failing(opened):
+            experiment.finish(opened, fitted, clock, _silent)
 
 
-def _idle(prepared: Prepared) -> Prepared:
+def _together(unit: Unit, prepared: Prepared, clocks: Sequence[Clock], lanes: int) -> Iterator[None]:
+    """As many trials side by side as there are lanes, then the next ones."""
+    for first in range(0, len(unit.trials), lanes):
+        some, own = unit.trials[first : first + lanes], clocks[first : first + lanes]
+        opened, stack = [], together.Stack(prepared.start.state, len(some))
+        for lane, trial in enumerate(some):
+            begun = _begun(prepared, trial)
+            stack.put(lane, begun.start.state)
+            run = _open(unit, trial, begun, "vmap")
+            opened.append(run._replace(prepared=idle(run.prepared)))
+        for number, fitted in together.fits(opened, stack, own):
+            _finish(opened[number], fitted, own[number])
+            yield
+
+
+def idle(prepared: Prepared) -> Prepared:
     """Without the state, of which only the shapes are left."""
     shapes = jax.eval_shape(lambda state: state, prepared.start.state)
     return prepared._replace(start=prepared.start._replace(state=shapes))
@@ -104,10 +106,11 @@ def _begun(prepared: Prepared, trial: Trial) -> Prepared:
     return prepared._replace(config=trial.config, start=prepared.start._replace(knobs=knobs, key=key, state=state))
 
 
-def _open(unit: Unit, trial: Trial, prepared: Prepared) -> experiment.Run:
+def _open(unit: Unit, trial: Trial, prepared: Prepared, way: str) -> experiment.Run:
     place = folders.place(unit.folder, trial)
     place.mkdir(parents=True)
-    return experiment.open_run(prepared, unit.experiment, place)
+    opened = experiment.open_run(prepared, unit.experiment, place)
+    return opened._replace(head=opened.head | {"program": way})
 
 
 def _refuse(unit: Unit, trial: Trial, error: str) -> None:
@@ -134,47 +137,13 @@ def _need(prepared: Prepared, clock: Clock) -> memory.Need:
     """Compiles a block and the judging of one trial."""
     config, _, split, start = prepared
     first, last, _ = fit.plan(config.train, len(split.train.interactions.query) / start.examples)[0]
-    _block(prepared, last - first, clock)
+    choice.block(prepared, last - first, clock)
     if split.validation:
         judging.validation(config, start, split.validation, start.state.params, clock)
     kept = list(start.shared.values())
     programs = [one for one in kept if isinstance(one, jax.stages.Compiled)]
     judged = [one for one in kept if not isinstance(one, jax.stages.Compiled)]
     return memory.need(start.state, (start.data, judged), programs)
-
-
-def _block(prepared: Prepared, steps: int, clock: Clock) -> Callable:
-    start = prepared.start
-    run, given = train.block(start.advance, steps), (start.knobs, start.key, start.state, start.data)
-    return start.shared.compile(("block", steps), clock, run, *given, donate=(2,))
-
-
-def _faster(prepared: Prepared, clock: Clock, lanes: int) -> str:
-    """Which way takes less time, by a block of steps of either on states that are then thrown away."""
-    config, _, split, start = prepared
-    schedule = fit.plan(config.train, len(split.train.interactions.query) / start.examples)
-    steps = schedule[0][1]
-    if lanes == 1:
-        return "map"
-    alone = _seconds(_block(prepared, steps, clock), start, start.begin(config))
-    left = alone * lanes * len(schedule)
-    busy = jax.default_backend() == "cpu" and alone / steps > BUSY
-    if busy or left < WORTH * clock["compile_s"]:
-        return "map"
-    stack = together.Stack(start.begin(config)[2], lanes)
-    knobs, keys = (together.stacked([one] * lanes) for one in (start.knobs, start.key))
-    given = knobs, keys, stack.states
-    side_by_side = _seconds(together.program(start, steps, given, clock), start, given)
-    return "vmap" if side_by_side < 0.9 * lanes * alone else "map"
-
-
-def _seconds(block: Callable, start: Any, given: tuple[Any, Any, Any]) -> float:
-    """Of the second of two calls: a first one may set things up."""
-    knobs, keys, states = given
-    for _ in range(2):
-        begin = time.perf_counter()
-        states, _ = jax.block_until_ready(block(knobs, keys, states, start.data))
-    return time.perf_counter() - begin
 
 
 def _silent(text: str) -> None:
