@@ -32,7 +32,7 @@ class Stack:
 
 
 @functools.partial(jax.jit, donate_argnums=0)
-def _put(states: Any, lane: int, state: Any) -> Any:
+def _put(states: Any, lane: Any, state: Any) -> Any:
     return jax.tree.map(lambda every, one: every.at[lane].set(one), states, state)
 
 
