@@ -37,6 +37,8 @@ SWEEP = flags.DEFINE_multi_string(
     "sweep", [], "A field and its values: FIELD=A,B or seed=0:8 or FIELD=log_uniform(LOW,HIGH); see docs/sweeps.md."
 )
 TRIALS = flags.DEFINE_integer("trials", 0, "How many random draws a sweep takes.", lower_bound=0)
+SEARCH = flags.DEFINE_enum("search", "", ["", "optuna"], "Who chooses the draws; by default chance.")
+AT_ONCE = flags.DEFINE_integer("at_once", 4, "Draws that a search chooses at a time, as one program.", lower_bound=1)
 EXECUTOR = flags.DEFINE_enum("executor", "here", ["here", "pool", "slurm"], "Where the programs of a sweep run.")
 PROCESSES = flags.DEFINE_integer("processes", 2, "Programs at a time, of --executor=pool or slurm.", lower_bound=1)
 PROGRAM = flags.DEFINE_enum(
@@ -44,7 +46,8 @@ PROGRAM = flags.DEFINE_enum(
 )
 MEMORY = flags.DEFINE_float("memory", 0.0, "GB that a sweep may take; 0: most of what there is.", lower_bound=0.0)
 SLURM = flags.DEFINE_list("slurm", [], "What submitit is given: timeout_min=60,slurm_partition=gpu.")
-FLAGS = (CONFIG, WORKDIR, SAVE, BOARD, DRY_RUN, PROFILE, SWEEP, TRIALS, EXECUTOR, PROCESSES, PROGRAM, MEMORY, SLURM)
+_ONE = (CONFIG, WORKDIR, SAVE, BOARD, DRY_RUN, PROFILE)
+FLAGS = (*_ONE, SWEEP, TRIALS, SEARCH, AT_ONCE, EXECUTOR, PROCESSES, PROGRAM, MEMORY, SLURM)
 
 
 def main(arguments: list[str]) -> None:
@@ -157,7 +160,9 @@ def _sweep(found: dict[str, Any], overrides: dict[str, str], name: str) -> None:
     from recjax.sweeps import engine, executors
 
     compiled.keep()
-    options = executors.Options(EXECUTOR.value, PROCESSES.value, PROGRAM.value, MEMORY.value, _slurm())
+    options = executors.Options(
+        EXECUTOR.value, PROCESSES.value, PROGRAM.value, MEMORY.value, SEARCH.value, AT_ONCE.value, _slurm()
+    )
     single = ["launch.py", f"--config={CONFIG.value}", *(f"--config.{one}={text}" for one, text in overrides.items())]
     command = engine.Command(name, tuple(sys.argv), tuple(single))
     rows = engine.run(plan, command, WORKDIR.value, options)

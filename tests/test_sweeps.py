@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 
+import jax
 import numpy as np
 import pytest
 from absl import flags, logging
@@ -13,6 +14,7 @@ from absl.testing import flagsaver
 import launch
 from recjax import configs, experiment, fields
 from recjax.errors import InputError
+from recjax.sweeps import folder as folders
 from recjax.sweeps import groups, memory, space, unit
 
 BASE = configs.Config()
@@ -182,6 +184,8 @@ def run(tmp_path, monkeypatch):
     """Launches in an empty folder; returns the exit status."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", jax.config.jax_compilation_cache_dir)
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     # submitit clears all logging handlers, and absl's would close the file that pytest gave it as the standard error.
     monkeypatch.setattr(logging.get_absl_handler().python_handler, "stream", sys.__stderr__)
 
@@ -270,9 +274,31 @@ def test_a_sweep_of_a_file_ends_with_its_table_and_the_best_trials_command(run, 
     assert {one["program"] for one in results} == {"map"}  # a few steps are not worth a second program
 
 
+def test_a_search_tries_what_validation_suggests_and_goes_on_where_it_stopped(run, tmp_path, capsys, monkeypatch):
+    drawn = ["--sweep=optimizer.learning_rate=log_uniform(1e-3,1)", "--sweep=seed=0:2", "--search=optuna"]
+    arguments = [*GIVEN, *drawn, "--trials=3", "--at_once=2", "--workdir=here"]
+    stop = folders.waiting
+    monkeypatch.setattr(folders, "waiting", lambda folder, some: stop(folder, some) if some[0].name == "000" else 1 / 0)
+    with pytest.raises(ZeroDivisionError):  # stopped while the second program was about to start
+        run(*arguments)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    first = (tmp_path / "here/trials/000/result.json").read_bytes()
+    assert run(*arguments) == 0
+    told = capsys.readouterr().out
+    assert "6 of 6 trials completed" in told
+    assert (tmp_path / "here/trials/000/result.json").read_bytes() == first
+    trials = json.loads((tmp_path / "here/sweep.json").read_text())["trials"]
+    rates = [float(trial["overrides"]["optimizer.learning_rate"]) for trial in trials]
+    assert rates[::2] == rates[1::2]
+    assert len(set(rates)) == 3
+    assert all(1e-3 <= rate <= 1 for rate in rates)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--sweep=seed=0:2", "--search=optuna"], "--search chooses among random draws and nothing is drawn"),
         (["--sweep=seed=0:2", "--config.seed=1"], "--config.seed=1 and --sweep=seed: leave one of them out"),
         (["--sweep=objective.margin=1,2"], "objective.margin is 2.0, which objective.loss='softmax' does not read"),
         (["--sweep=gravity.alpha=0.1,0.2"], "gravity.alpha is 0.2, which penalties.gravity=0 does not read"),

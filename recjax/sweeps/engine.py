@@ -14,7 +14,7 @@ from tqdm import tqdm
 from recjax import configs, experiment, preparation, reports
 from recjax.errors import InputError
 from recjax.preparation import Prepared
-from recjax.sweeps import executors, groups, memory, space, unit
+from recjax.sweeps import executors, groups, memory, search, space, unit
 from recjax.sweeps import folder as folders
 from recjax.sweeps.executors import Options
 from recjax.sweeps.space import Sweep, Trial
@@ -45,15 +45,26 @@ def run(
     """
     parsed = space.parse(sweep.space, sweep.config)
     trials = space.trials(parsed, sweep.config, sweep.trials)
-    most = len(trials) if options.executor == "here" else -(-len(trials) // options.processes)
+    if options.search:
+        search.check(sweep.config, parsed)
+        trials = space.trials(parsed, sweep.config, 1)  # any will do to be tried beforehand
     prepared = check(trials, options)
-    identity = folders.identity(command.name, sweep.config, sweep.space, sweep.trials, "")
+    identity = folders.identity(command.name, sweep.config, sweep.space, sweep.trials, options.search)
     folder = folders.open_sweep(workdir, command.name, identity)
     head = _head(sweep, command, parsed, identity)
-    todo = folders.waiting(folder, trials)
-    folders.write(folder, head, folders.rows(folder, trials, {}))
-    echo(f"{len(trials)} trials, {len(todo)} to run, {len(groups.group(todo, most))} programs -> {folder}")
-    lost = _run(folder, command.name, todo, most, options, prepared)
+    lost: dict[str, str] = {}
+
+    def train(known: Sequence[Trial], some: Sequence[Trial]) -> None:
+        todo = folders.waiting(folder, some)
+        folders.write(folder, head, folders.rows(folder, known, lost))
+        most = len(some) if options.executor == "here" else -(-len(some) // options.processes)
+        echo(f"{len(some)} trials, {len(todo)} to run, {len(groups.group(todo, most))} programs -> {folder}")
+        lost.update(_run(folder, command.name, todo, most, options, prepared))
+
+    if options.search:
+        trials = search.run(folder, sweep.config, parsed, sweep.trials, options.at_once, train)
+    else:
+        train(trials, trials)
     rows = folders.rows(folder, trials, lost)
     folders.write(folder, head, rows)
     report(folder, rows, parsed, sweep.config, command, echo)

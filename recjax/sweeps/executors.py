@@ -35,6 +35,8 @@ class Options(NamedTuple):
     processes: int = 2  # pool, slurm: units at a time
     program: str = "auto"  # or map, vmap
     memory: float = 0.0  # GB of a process; 0: a share of what there is
+    search: str = ""  # or optuna
+    at_once: int = 4  # points that a search asks for at a time
     slurm: tuple[tuple[str, int | str], ...] = ()  # what submitit's slurm executor is given
 
 
