@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from recjax import configs, experiment, preparation, reports
 from recjax.errors import InputError
+from recjax.pages import several
 from recjax.preparation import Prepared
 from recjax.sweeps import executors, groups, memory, search, space, unit
 from recjax.sweeps import folder as folders
@@ -32,7 +33,7 @@ class Command(NamedTuple):
 def run(
     sweep: Sweep, command: Command, workdir: str | None, options: Options, echo: Callable[[str], None] = print
 ) -> list[dict[str, Any]]:
-    """Runs what is not done yet of a sweep's trials, and writes sweep.json and trials.csv.
+    """Runs what is not done yet of a sweep's trials, and writes sweep.json, trials.csv and report.html.
 
     Args:
         workdir: the sweep's folder: a new one, or that of the same sweep, which goes on.
@@ -51,6 +52,7 @@ def run(
     prepared = check(trials, options)
     identity = folders.identity(command.name, sweep.config, sweep.space, sweep.trials, options.search)
     folder = folders.open_sweep(workdir, command.name, identity)
+    executors.refuse_running(folder)
     head = _head(sweep, command, parsed, identity)
     lost: dict[str, str] = {}
 
@@ -68,6 +70,8 @@ def run(
     rows = folders.rows(folder, trials, lost)
     folders.write(folder, head, rows)
     report(folder, rows, parsed, sweep.config, command, echo)
+    if any(row["status"] == "completed" for row in rows):
+        several.write(folder)
     return rows
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -148,6 +149,21 @@ def build(place: pathlib.Path, options: Options) -> Any:
     except (NameError, TypeError, ValueError) as error:
         raise InputError(f"--slurm: {error}; type for example --slurm=timeout_min=60,slurm_partition=gpu") from None
     return executor
+
+
+def refuse_running(folder: pathlib.Path) -> None:
+    """Refuses to go on with a sweep some of whose jobs Slurm still has.
+
+    Raises:
+        InputError: there are such jobs.
+    """
+    submitted = {path.name.removesuffix("_submitted.pkl") for path in (folder / JOBS).glob("*_submitted.pkl")}
+    running = sorted(submitted & (_queued() or set())) if submitted and shutil.which("squeue") else []
+    if running:
+        raise InputError(
+            f"Slurm still has jobs {', '.join(running)} of the sweep in {folder}; wait until they have ended, or type "
+            f"scancel {' '.join(running)}"
+        )
 
 
 def _ended(job: Any, one: Unit) -> dict[str, str]:
