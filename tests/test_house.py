@@ -192,6 +192,33 @@ STEP = ("ms", "ms_min", "ms_max", "to_torch", "to_gemm", "to_copy", "own_gb", "t
 THROUGHPUT = ("examples_per_s", "ms_a_step", "outside", "evaluation", "compile_s", "peak_gb")
 
 
+def test_the_page_on_sweeps_shows_what_its_benchmark_measured():
+    """And one program is not slower than the runs one after another, and equal to them."""
+    result, page = load("benchmarks/sweep"), (ROOT / "docs" / "sweeps.md").read_text()
+    assert result["command"] in page
+    for columns in SWEEP:
+        assert reports.table(result["rows"], columns) in page
+    for row in result["rows"].values():
+        assert row["trials"] == 16
+        assert row["warm / sweep"] >= 0.95
+        assert row["processes / sweep"] >= 2
+        assert row["difference"] == 0
+
+
+SWEEP = (
+    (
+        "sweep_s",
+        "warm_s",
+        "processes_s",
+        "warm / sweep",
+        "warm / sweep, least",
+        "processes / sweep",
+        "processes / sweep, least",
+    ),
+    ("map_ms", "vmap_ms", "difference"),
+)
+
+
 def load(name):
     path = ROOT / "results" / f"{name}.json"
     if not path.exists():

@@ -63,7 +63,7 @@ def _in_turn(unit: Unit, prepared: Prepared, clocks: Sequence[Clock], lanes: int
         finishing: Future | None = None
         for trial, clock in zip(unit.trials, clocks, strict=True):
             opened, fitted = _open(unit, trial, _begun(prepared, trial), "map"), None
-            with _reported(), experiment.failing(opened):
+            with _reported(opened):
                 fitted = experiment.train(opened, clock, _silent, quiet=True)
             if finishing:
                 finishing.result()
@@ -76,7 +76,7 @@ def _in_turn(unit: Unit, prepared: Prepared, clocks: Sequence[Clock], lanes: int
 
 def _finish(opened: experiment.Run, fitted: fit.Fit | None, clock: Clock) -> None:
     if fitted:
-        with _reported(), experiment.failing(opened):
+        with _reported(opened):
             experiment.finish(opened, fitted, clock, _silent)
 
 
@@ -123,14 +123,18 @@ def _refuse(unit: Unit, trial: Trial, error: str) -> None:
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
-    """A trial's failure, which its result.json tells, is not that of the others."""
+def _reported(run: experiment.Run) -> Iterator[None]:
+    """A trial's failure, which its result.json tells, is not that of the others; to be stopped is no failure."""
     try:
-        yield
+        with experiment.failing(run):
+            yield
     except DivergedError:
         pass
     except Exception:
         traceback.print_exc()
+    except BaseException:
+        (run.folder / parameters.RESULT).unlink(missing_ok=True)
+        raise
 
 
 def _need(prepared: Prepared, clock: Clock) -> memory.Need:
