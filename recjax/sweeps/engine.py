@@ -21,6 +21,8 @@ from recjax.sweeps.executors import Options
 from recjax.sweeps.space import Sweep, Trial
 from recjax.sweeps.unit import Unit
 
+_FORMAT = "{n:.1f} of {total_fmt} trials |{bar:20}| {remaining} left{postfix}"
+
 
 class Command(NamedTuple):
     """How a sweep was called."""
@@ -112,10 +114,12 @@ def _run(
     if not trials:
         return {}
     units = [Unit(name, folder, tuple(some), options.program, options.memory) for some in groups.group(trials, most)]
-    often = 0.5 if sys.stderr.isatty() else 60.0
-    with tqdm(total=len(trials), unit="trial", mininterval=often) as bar:
+    # As of a single run: on a terminal it moves, in a log file there is none.
+    with tqdm(total=len(trials), disable=not sys.stderr.isatty(), bar_format=_FORMAT, dynamic_ncols=True) as bar:
 
-        def watch(ended: int) -> None:
+        def watch(ended: float) -> None:
+            if bar.disable:
+                return
             known = [folders.result(folder, trial) for trial in trials]
             failed = sum(one is not None and one["status"] == "failed" for one in known)
             bar.set_postfix_str(f"{failed} failed", refresh=False)

@@ -64,7 +64,7 @@ class Work:
 
 
 def here(
-    units: Sequence[Unit], options: Options, watch: Callable[[int], None], prepared: Prepared | None
+    units: Sequence[Unit], options: Options, watch: Callable[[float], None], prepared: Prepared | None
 ) -> dict[str, str]:
     """One after another in this process.
 
@@ -84,7 +84,7 @@ def here(
     return lost
 
 
-def pool(units: Sequence[Unit], options: Options, watch: Callable[[int], None]) -> dict[str, str]:
+def pool(units: Sequence[Unit], options: Options, watch: Callable[[float], None]) -> dict[str, str]:
     """Each in a process on this machine, some at a time."""
     executor = build(units[0].folder / JOBS, options)
     waiting = list(units)
@@ -103,7 +103,7 @@ def pool(units: Sequence[Unit], options: Options, watch: Callable[[int], None]) 
     return lost
 
 
-def slurm(units: Sequence[Unit], options: Options, watch: Callable[[int], None]) -> dict[str, str]:
+def slurm(units: Sequence[Unit], options: Options, watch: Callable[[float], None]) -> dict[str, str]:
     """As one array of jobs."""
     executor = build(units[0].folder / JOBS, options)
     with _importable(), executor.batch():
@@ -175,7 +175,7 @@ def _lost(one: Unit, why: str) -> dict[str, str]:
     return {trial.name: why for trial in one.trials if folders.result(one.folder, trial) is None}
 
 
-def _after(watch: Callable[[int], None], before: int, ended: int) -> None:
+def _after(watch: Callable[[float], None], before: int, ended: float) -> None:
     watch(before + ended)
 
 

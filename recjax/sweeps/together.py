@@ -2,15 +2,16 @@
 
 import functools
 import time
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from recjax import experiment, fit, judging, methods, runs, train
+from recjax import experiment, fit, judging, methods, parameters, runs, train
 from recjax.clock import Clock
 from recjax.errors import DivergedError
 from recjax.types import State
@@ -52,6 +53,21 @@ def stacked(trees: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
 
 
+@contextmanager
+def reported(run: experiment.Run) -> Iterator[None]:
+    """A trial's failure, which its result.json tells, is not that of the others; to be stopped is no failure."""
+    try:
+        with experiment.failing(run):
+            yield
+    except DivergedError:
+        pass
+    except Exception:
+        traceback.print_exc()
+    except BaseException:
+        (run.folder / parameters.RESULT).unlink(missing_ok=True)
+        raise
+
+
 class Lane:
     """One of the trials while it trains."""
 
@@ -86,9 +102,11 @@ class Lane:
 
 def fits(
     opened: Sequence[experiment.Run], stack: Stack, clocks: Sequence[Clock]
-) -> Iterator[tuple[int, fit.Fit | None]]:
-    """Trains the trials of a program and gives each, by its number, when it ends: None where it diverged, which its
-    result.json then tells.
+) -> Iterator[tuple[float, int | None, fit.Fit | None]]:
+    """Trains the trials of a program.
+
+    Gives the share of the steps that are done, after each block; and each trial, by its number, when it ends, with None
+    where it failed, which its result.json then tells.
 
     Args:
         opened: the trials, whose states are in `stack`, and not in their starts.
@@ -108,15 +126,16 @@ def fits(
         values = {name: np.asarray(value) for name, value in found.items()}
         for number, at in list(place.items()):
             lane, ended, fitted = lanes[number], True, None
-            with suppress(DivergedError), experiment.failing(lane.run):
+            with reported(lane.run):
                 lane.trained(last, {name: value[at] for name, value in values.items()}, seconds)
                 ended = judged and lane.judged(stack.take(at, "params"), last)
                 if ended or last == schedule[-1][1]:
                     ended, fitted = True, lane.fit(stack.take(at, "sampler"))
             if ended:
                 del place[number]
-                yield number, fitted
+                yield last / schedule[-1][1], number, fitted
                 lane.best = None
+        yield last / schedule[-1][1], None, None
         if not place:
             break
         if 2 * len(place) <= len(keys):  # the idle lanes would cost as much as the others

@@ -2,17 +2,15 @@
 
 import dataclasses
 import pathlib
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import jax
 
 from recjax import experiment, fit, judging, parameters, preparation, runs
 from recjax.clock import Clock
-from recjax.errors import DivergedError, InputError
+from recjax.errors import InputError
 from recjax.preparation import Prepared
 from recjax.sweeps import choice, memory, together
 from recjax.sweeps import folder as folders
@@ -29,11 +27,11 @@ class Unit(NamedTuple):
     gigabytes: float  # to be taken; 0: a share of what there is
 
 
-def run(unit: Unit, watch: Callable[[int], None], prepared: Prepared | None = None) -> None:
+def run(unit: Unit, watch: Callable[[float], None], prepared: Prepared | None = None) -> None:
     """Runs the trials; each leaves its run folder, whatever becomes of it.
 
     Args:
-        watch: gets how many trials have ended, each time that one does.
+        watch: gets how many trials have ended; of trials side by side the parts that are done count.
         prepared: of the first trial, where it is already at hand; its state is not used.
     """
     budget, config, clock = memory.budget(unit.gigabytes), unit.trials[0].config, Clock()
@@ -53,34 +51,30 @@ def run(unit: Unit, watch: Callable[[int], None], prepared: Prepared | None = No
     way = unit.way if unit.way != "auto" else choice.faster(prepared, clock, lanes)
     clocks = [Clock(compile_s=0.0, relatedness_s=0.0) for _ in unit.trials]
     clocks[0].update(clock)  # the first trial pays for what all need
-    for ended, _ in enumerate((_together if way == "vmap" else _in_turn)(unit, prepared, clocks, lanes), 1):
-        watch(ended)
+    if way == "vmap":
+        _together(unit, prepared, clocks, watch, lanes)
+    else:
+        _in_turn(unit, prepared, clocks, watch)
 
 
-def _in_turn(unit: Unit, prepared: Prepared, clocks: Sequence[Clock], lanes: int) -> Iterator[None]:
+def _in_turn(unit: Unit, prepared: Prepared, clocks: Sequence[Clock], watch: Callable[[float], None]) -> None:
     """Each trial through the same programs; one is judged and drawn, in a thread, while the next one trains."""
     with ThreadPoolExecutor(1) as thread:
         finishing: Future | None = None
-        for trial, clock in zip(unit.trials, clocks, strict=True):
+        for number, (trial, clock) in enumerate(zip(unit.trials, clocks, strict=True)):
             opened, fitted = _open(unit, trial, _begun(prepared, trial), "map"), None
-            with _reported(opened):
+            with together.reported(opened):
                 fitted = experiment.train(opened, clock, _silent, quiet=True)
             if finishing:
                 finishing.result()
-                yield
+                watch(number)
             finishing = thread.submit(_finish, opened, fitted, clock)
-        if finishing:
-            finishing.result()
-            yield
+    watch(len(unit.trials))
 
 
-def _finish(opened: experiment.Run, fitted: fit.Fit | None, clock: Clock) -> None:
-    if fitted:
-        with _reported(opened):
-            experiment.finish(opened, fitted, clock, _silent)
-
-
-def _together(unit: Unit, prepared: Prepared, clocks: Sequence[Clock], lanes: int) -> Iterator[None]:
+def _together(
+    unit: Unit, prepared: Prepared, clocks: Sequence[Clock], watch: Callable[[float], None], lanes: int
+) -> None:
     """As many trials side by side as there are lanes, then the next ones."""
     for first in range(0, len(unit.trials), lanes):
         some, own = unit.trials[first : first + lanes], clocks[first : first + lanes]
@@ -90,9 +84,16 @@ def _together(unit: Unit, prepared: Prepared, clocks: Sequence[Clock], lanes: in
             stack.put(lane, begun.start.state)
             run = _open(unit, trial, begun, "vmap")
             opened.append(run._replace(prepared=idle(run.prepared)))
-        for number, fitted in together.fits(opened, stack, own):
-            _finish(opened[number], fitted, own[number])
-            yield
+        for share, number, fitted in together.fits(opened, stack, own):
+            if number is not None:
+                _finish(opened[number], fitted, own[number])
+            watch(first + share * len(some))
+
+
+def _finish(opened: experiment.Run, fitted: fit.Fit | None, clock: Clock) -> None:
+    if fitted:
+        with together.reported(opened):
+            experiment.finish(opened, fitted, clock, _silent)
 
 
 def idle(prepared: Prepared) -> Prepared:
@@ -120,21 +121,6 @@ def _refuse(unit: Unit, trial: Trial, error: str) -> None:
     runs.write_json(place / "config.json", {"experiment": unit.experiment, **settings})
     head = {"status": "failed", "experiment": unit.experiment, "config": settings, "seed": trial.config.seed}
     runs.write_json(place / parameters.RESULT, {**head, "error": error})
-
-
-@contextmanager
-def _reported(run: experiment.Run) -> Iterator[None]:
-    """A trial's failure, which its result.json tells, is not that of the others; to be stopped is no failure."""
-    try:
-        with experiment.failing(run):
-            yield
-    except DivergedError:
-        pass
-    except Exception:
-        traceback.print_exc()
-    except BaseException:
-        (run.folder / parameters.RESULT).unlink(missing_ok=True)
-        raise
 
 
 def _need(prepared: Prepared, clock: Clock) -> memory.Need:
