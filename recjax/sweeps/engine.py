@@ -117,7 +117,7 @@ def _run(
     # As of a single run: on a terminal it moves, in a log file there is none.
     with tqdm(total=len(trials), disable=not sys.stderr.isatty(), bar_format=_FORMAT, dynamic_ncols=True) as bar:
 
-        def watch(ended: float) -> None:
+        def watch(ended: int | float) -> None:
             if bar.disable:
                 return
             known = [folders.result(folder, trial) for trial in trials]

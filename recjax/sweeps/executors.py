@@ -175,7 +175,7 @@ def _lost(one: Unit, why: str) -> dict[str, str]:
     return {trial.name: why for trial in one.trials if folders.result(one.folder, trial) is None}
 
 
-def _after(watch: Callable[[float], None], before: int, ended: float) -> None:
+def _after(watch: Callable[[float], None], before: int, ended: int | float) -> None:
     watch(before + ended)
 
 
