@@ -90,10 +90,8 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
     for flag in (DRY_RUN, PROFILE):
         if flag.value and "get_config" not in found:
             raise InputError(f"--{flag.name} is for one run, and {CONFIG.value} is none; leave it out")
-    if "get_sweep" in found or (SWEEP.value and "get_config" in found):
+    if "get_sweep" in found or SWEEP.value:
         _sweep(found, overrides, name)
-    elif SWEEP.value:
-        raise InputError(f"--sweep is for one config, and {CONFIG.value} is none; leave it out")
     elif "get_study" in found:
         from recjax import compiled, study
 
@@ -144,6 +142,8 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
 def _sweep(found: dict[str, Any], overrides: dict[str, str], name: str) -> None:
     from recjax.sweeps import space
 
+    if not {"get_sweep", "get_config"} & set(found):
+        raise InputError(f"--sweep is for one config, and {CONFIG.value} is none; leave it out")
     for flag in (SAVE, BOARD, DRY_RUN, PROFILE):
         if flag.value:
             raise InputError(f"--{flag.name} is not for a sweep; leave it out")

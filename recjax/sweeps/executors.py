@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from recjax import compiled
 from recjax.errors import InputError
 from recjax.preparation import Prepared
 from recjax.sweeps import folder as folders
@@ -52,6 +53,7 @@ class Work:
         """Does what of the unit is not done yet."""
         if self.master:
             threading.Thread(target=_follow, args=(self.master,), daemon=True).start()
+        compiled.keep()
         left = folders.waiting(self.unit.folder, self.unit.trials)
         if left:
             unit.run(self.unit._replace(trials=tuple(left)), lambda ended: None)

@@ -1,6 +1,7 @@
 """The unit of work of a sweep: trials that share a program, from their configs to their run folders."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -64,7 +65,7 @@ def _in_turn(unit: Unit, prepared: Prepared, clocks: Sequence[Clock], watch: Cal
         for number, (trial, clock) in enumerate(zip(unit.trials, clocks, strict=True)):
             opened, fitted = _open(unit, trial, _begun(prepared, trial), "map"), None
             with together.reported(opened):
-                fitted = experiment.train(opened, clock, _silent, quiet=True)
+                fitted = _train(opened, clock)
             if finishing:
                 finishing.result()
                 watch(number)
@@ -88,6 +89,14 @@ def _together(
             if number is not None:
                 _finish(opened[number], fitted, own[number])
             watch(first + share * len(some))
+
+
+def _train(opened: experiment.Run, clock: Clock) -> fit.Fit:
+    """As a single run does, without its checkpoints: a trial that was stopped begins anew."""
+    config, _, split, start = opened.prepared
+    log = functools.partial(runs.append_line, opened.folder / "metrics.jsonl")
+    interactions = len(split.train.interactions.query)
+    return fit.fit(config, start, split.validation, interactions, clock, log=log, echo=_silent, quiet=True)
 
 
 def _finish(opened: experiment.Run, fitted: fit.Fit | None, clock: Clock) -> None:
