@@ -1,6 +1,7 @@
 """Runs an experiment file: one config as a run, a study of several configs and seeds, or a measurement of its own.
 
 python launch.py --config=experiments/mf.py --config.optimizer.learning_rate=0.01
+python launch.py --config=experiments/mf.py --sweep=optimizer.learning_rate=1e-3,1e-2 --sweep=seed=0:8
 
 Or reads what runs have left: launch.py compare RUN RUN; launch.py table FOLDER; launch.py report FOLDER.
 """
@@ -31,9 +32,22 @@ DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Print what a run will cost, refuse what will not fit, and write nothing."
 )
 PROFILE = flags.DEFINE_bool("profile", False, "Write a JAX trace of some blocks of steps into the run folder.")
-_FLAGS = (CONFIG, WORKDIR, SAVE, BOARD, DRY_RUN, PROFILE)
-_NAMES = [f"--{flag.name}" for flag in _FLAGS]
 WORDS = ("compare", "table", "report")  # functions of recjax.commands
+SWEEP = flags.DEFINE_multi_string(
+    "sweep", [], "A field and its values: FIELD=A,B or seed=0:8 or FIELD=log_uniform(LOW,HIGH); see docs/sweeps.md."
+)
+TRIALS = flags.DEFINE_integer("trials", 0, "How many random draws a sweep takes.", lower_bound=0)
+SEARCH = flags.DEFINE_enum("search", "", ["", "optuna"], "Who chooses the draws; by default chance.")
+AT_ONCE = flags.DEFINE_integer("at_once", 4, "Draws that a search chooses at a time, as one program.", lower_bound=1)
+EXECUTOR = flags.DEFINE_enum("executor", "here", ["here", "pool", "slurm"], "Where the programs of a sweep run.")
+PROCESSES = flags.DEFINE_integer("processes", 2, "Programs at a time, of --executor=pool or slurm.", lower_bound=1)
+PROGRAM = flags.DEFINE_enum(
+    "program", "auto", ["auto", "map", "vmap"], "Trials of a program one after another, or side by side."
+)
+MEMORY = flags.DEFINE_float("memory", 0.0, "GB that a sweep may take; 0: most of what there is.", lower_bound=0.0)
+SLURM = flags.DEFINE_list("slurm", [], "What submitit is given: timeout_min=60,slurm_partition=gpu.")
+_ONE = (CONFIG, WORKDIR, SAVE, BOARD, DRY_RUN, PROFILE)
+FLAGS = (*_ONE, SWEEP, TRIALS, SEARCH, AT_ONCE, EXECUTOR, PROCESSES, PROGRAM, MEMORY, SLURM)
 
 
 def main(arguments: list[str]) -> None:
@@ -65,7 +79,7 @@ def _read(word: str, arguments: list[str]) -> None:
     """Folders in, text out."""
     from recjax import commands  # and with it numpy and matplotlib
 
-    for flag in _FLAGS:
+    for flag in FLAGS:
         if flag.present:
             raise InputError(f"--{flag.name}={flag.value} is for a run, and {word} reads folders; leave it out")
     print(getattr(commands, word)(arguments))
@@ -76,7 +90,9 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
     for flag in (DRY_RUN, PROFILE):
         if flag.value and "get_config" not in found:
             raise InputError(f"--{flag.name} is for one run, and {CONFIG.value} is none; leave it out")
-    if "get_study" in found:
+    if "get_sweep" in found or SWEEP.value:
+        _sweep(found, overrides, name)
+    elif "get_study" in found:
         from recjax import compiled, study
 
         compiled.keep()
@@ -118,8 +134,45 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
             experiment.run(config, name, WORKDIR.value, listener=listener, **own)
     else:
         raise InputError(
-            f"{CONFIG.value} defines none of get_config(), get_study() and get_measurement(); see experiments/mf.py"
+            f"{CONFIG.value} defines none of get_config(), get_sweep(), get_study() and get_measurement(); see "
+            "experiments/mf.py"
         )
+
+
+def _sweep(found: dict[str, Any], overrides: dict[str, str], name: str) -> None:
+    from recjax.sweeps import space
+
+    if not {"get_sweep", "get_config"} & set(found):
+        raise InputError(f"--sweep is for one config, and {CONFIG.value} is none; leave it out")
+    for flag in (SAVE, BOARD, DRY_RUN, PROFILE):
+        if flag.value:
+            raise InputError(f"--{flag.name} is not for a sweep; leave it out")
+    plan = found["get_sweep"]() if "get_sweep" in found else space.Sweep(found["get_config"](), (), 0)
+    fields.check(plan.config)
+    texts = (*plan.space, *SWEEP.value)
+    plan = space.Sweep(fields.override(plan.config, overrides), texts, TRIALS.value or plan.trials)
+    parsed = space.parse(texts, plan.config)
+    both = sorted(set(parsed.names) & set(overrides))
+    if both:
+        raise InputError(f"--config.{both[0]}={overrides[both[0]]} and --sweep={both[0]}: leave one of them out")
+    space.trials(parsed, plan.config, plan.trials)
+    from recjax import compiled
+    from recjax.sweeps import engine, executors
+
+    compiled.keep()
+    options = executors.Options(
+        EXECUTOR.value, PROCESSES.value, PROGRAM.value, MEMORY.value, SEARCH.value, AT_ONCE.value, _slurm()
+    )
+    single = ["launch.py", f"--config={CONFIG.value}", *(f"--config.{one}={text}" for one, text in overrides.items())]
+    command = engine.Command(name, tuple(sys.argv), tuple(single))
+    rows = engine.run(plan, command, WORKDIR.value, options)
+    if any(row["status"] != "completed" for row in rows):
+        sys.exit(4)
+
+
+def _slurm() -> tuple[tuple[str, int | str], ...]:
+    pairs = [one.partition("=") for one in SLURM.value]
+    return tuple((name, int(value) if value.isdecimal() else value) for name, _, value in pairs)
 
 
 def _load(path: str) -> dict[str, Any]:
@@ -139,7 +192,7 @@ def _overrides(arguments: list[str]) -> dict[str, str]:
     while rest:
         name, equals, value = rest.pop(0).partition("=")
         if not name.lstrip("-").startswith("config."):
-            raise unknown("flag", name, [*_NAMES, "--config.FIELD", *WORDS])
+            raise unknown("flag", name, [*(f"--{flag.name}" for flag in FLAGS), "--config.FIELD", *WORDS])
         if not equals:
             if not rest:
                 raise InputError(f"{name} has no value; type {name}=VALUE")

@@ -30,7 +30,7 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
 def _measure(config: configs.Config) -> dict[str, float]:
     prepared = prepare(config)
     start: methods.Start = prepared.start
-    held, params = prepared.split.validation, (start.state.params, ())
+    held, params = prepared.split.validation, (start.state.params, start.knobs, ())
     assert held is not None
     found: dict[str, float] = {}
     for name in ("svd", "wals"):
@@ -39,7 +39,7 @@ def _measure(config: configs.Config) -> dict[str, float]:
         factors = relatedness.resolve(settings)(held.known, settings)
         found[f"{name}_s"] = time.perf_counter() - begin
     judgement, clock = evaluate.prepare(held), Clock()
-    judge = judging.ranking(config, start.retriever, params, judgement, clock)
+    judge = judging.ranking(config, start.retriever, params, judgement, clock, start.shared)
     scores = jax.jit(pairs.scorer(start.retriever.score))
     drawn = {name: pairs.draw(held, factors, size) for name, size in (("folding_ms", 512), ("folding_1024_ms", 1024))}
     seconds: dict[str, list[float]] = {name: [] for name in ("evaluation_ms", *drawn)}

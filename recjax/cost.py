@@ -83,7 +83,7 @@ def memory(config: configs.Config, split: Split, start: methods.Start, program: 
     """
     params = start.state.params
     judgement = evaluate.prepare(split.test)
-    judged = (params, start.serving(split.test)), judgement
+    judged = (params, start.knobs, start.serving(split.test)), judgement
     ranker = jax.jit(evaluate.ranker(start.retriever, config.evaluate, config.model.history)).lower(*judged).compile()
     (step, _), (tile, found_bytes) = _told(program), _told(ranker)
     smaller = (

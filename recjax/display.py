@@ -10,16 +10,17 @@ from recjax import reports
 _FORMAT = "step {n_fmt} of {total_fmt} |{bar:20}| {remaining} left{postfix}"
 
 
-def bar(total: int, done: int = 0, file: Any = None) -> tqdm:
+def bar(total: int, done: int = 0, file: Any = None, quiet: bool = False) -> tqdm:
     """The line of a run of `total` steps; elsewhere than on a terminal nothing is written.
 
     Args:
         done: steps before this process.
         file: a stream of text; stderr by default.
+        quiet: nothing is written: somebody else tells how far it is.
     """
     file = file or sys.stderr
     return tqdm(
-        total=total, initial=done, file=file, disable=not file.isatty(), bar_format=_FORMAT, mininterval=0.2,
+        total=total, initial=done, file=file, disable=quiet or not file.isatty(), bar_format=_FORMAT, mininterval=0.2,
         dynamic_ncols=True, leave=False,
     )  # fmt: skip
 

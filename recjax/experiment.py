@@ -7,7 +7,6 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from recjax import (
@@ -28,7 +27,6 @@ from recjax import (
     queries,
     reports,
     resume,
-    retrievers,
     runs,
     tensorboard,
 )
@@ -171,36 +169,26 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
     (config, _, split, start), folder, head, before = run
     progress = fitted.progress
     runs.write_arrays(folder / parameters.ARRAYS, parameters.flatten(fitted.params))
-    judged: dict[str, tuple[retrievers.Retriever, Any]] = {
-        config.model.name: (start.retriever, (fitted.params, start.serving(split.test))),
-        "popularity": (retrievers.popularity(), ()),
-        "random": (retrievers.random(), jax.random.key(config.seed)),
-    }
-    test = evaluate.prepare(split.test)
-    folding = judging.folding(config, split.test, config.evaluate.pairs, clock)
-    found, folds = {}, {}
-    arrays: dict[str, np.ndarray] = {}
-    for name, (one, params) in judged.items():
-        ranking = judging.ranking(config, one, params, test, clock)(params, progress.best_step)
-        scores, folds[name] = folding.measure(ranking, one.score)
-        found[name] = evaluate.means(ranking, split.test.known, config.evaluate) | folds[name].found
-        kept = queries.arrays(ranking, split.test.known, config.evaluate)
-        if one is start.retriever:
-            arrays |= kept
-            _draw(folder / "plots", run.prepared, fitted, ranking, scores)
-            with clock.time("diagnosis_s"):
-                spurious = offenders.worst(ranking, split.test.known, folding.factors, folding.pairs, one.score)
-                diagnosis = diagnose.report(ranking, split, before, fitted.params.tables)
-                diagnosis["negatives"] = start.examine(fitted.params, fitted.sampler, split)
-        else:
-            arrays |= {f"{name}/{key}": value for key, value in kept.items() if "@" in key}
+    test = judging.test(config, start, split.test, fitted.params, clock)
+    ranking = test.rank(fitted.params, progress.best_step)
+    scores, own = test.folding.measure(ranking, start.retriever.score)
+    found = {config.model.name: evaluate.means(ranking, split.test.known, config.evaluate) | own.found}
+    arrays = queries.arrays(ranking, split.test.known, config.evaluate)
+    for name, baseline in test.baselines.items():
+        found[name] = baseline.metrics
+        arrays |= {f"{name}/{key}": value for key, value in baseline.queries.items()}
     runs.write_arrays(folder / folders.QUERIES, arrays)
+    _draw(folder / "plots", run.prepared, fitted, ranking, scores)
+    with clock.time("diagnosis_s"):
+        factors, drawn, _ = test.folding
+        spurious = offenders.worst(ranking, split.test.known, factors, drawn, start.retriever.score)
+        diagnosis = diagnose.report(ranking, split, before, fitted.params.tables)
+        diagnosis["negatives"] = start.examine(start.knobs, start.key, fitted.params, fitted.sampler, split)
     if progress.best is not None:
         found[config.model.name][f"validation_{fitted.select}"] = progress.best
     rate = progress.step / clock["train_s"]
     timing = {**clock, "steps_per_s": rate, "examples_per_s": rate * start.examples}
     timing = {name: round(value, 3) for name, value in timing.items()}
-    own = folds[config.model.name]
     echo(reports.table(found, reports.columns(found[config.model.name])))
     echo(reports.errors(own.found, own.error))
     for reason in own.refused.values():

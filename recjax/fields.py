@@ -87,7 +87,7 @@ def refuse_unread(config: Any, default: Any, names: Sequence[str], reader: str, 
         if value != flat[name] and any(f"{name}.".startswith(f"{one}.") for one in names):
             raise InputError(
                 f"{prefix}{name} is {value!r}, which {reader} does not read; leave it out, or type "
-                f"--config.{prefix}{name}={_text(flat[name])}"
+                f"--config.{prefix}{name}={text(flat[name])}"
             )
 
 
@@ -99,13 +99,14 @@ def command(config: Any, default: Any) -> str:
     'python launch.py --config.seed=3 --config.model.hidden=64,32'
     """
     flat, given = flatten(default), flatten(config)
-    differ = [f"--config.{name}={_text(value)}" for name, value in given.items() if value != flat[name]]
+    differ = [f"--config.{name}={text(value)}" for name, value in given.items() if value != flat[name]]
     return shlex.join(["python", "launch.py", *differ])
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A value as the command line has it."""
     if isinstance(value, tuple):
-        return ",".join(map(_text, value))
+        return ",".join(map(text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

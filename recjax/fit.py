@@ -100,6 +100,7 @@ def fit(
     saver: checkpoints.Saver | None = None,
     stop: Callable[[], bool] = lambda: False,
     profile: pathlib.Path | None = None,
+    quiet: bool = False,
 ) -> Fit:
     """Trains until the epochs are done, or until `patience` evaluations on validation brought nothing better.
 
@@ -112,6 +113,7 @@ def fit(
         saver: gets the state after each evaluation, and at ends of blocks in between when it is due.
         stop: whether to stop before the next block.
         profile: a folder that gets a trace of some blocks.
+        quiet: no bar: somebody else tells how far it is.
 
     Raises:
         Interrupted: it was stopped; all is saved.
@@ -124,17 +126,17 @@ def fit(
         state, params, progress = _go_on(earlier, state, clock, log)
     found = judging.validation(config, start, validation, state.params, clock) if validation else None
     blocks: dict[int, Callable] = {}
-    schedule = _schedule(config.train, interactions / start.examples)
+    schedule = plan(config.train, interactions / start.examples)
     total, before, started = schedule[-1][1], progress.step, time.perf_counter() - clock.get("compile_s", 0.0)
-    with display.bar(total, before) as bar, profiling.traced(profile, echo) as trace:
+    with display.bar(total, before, quiet=quiet) as bar, profiling.traced(profile, echo) as trace:
         for first, last, judged in schedule:
             if last <= progress.step:
                 continue
             if progress.stale == config.train.patience:
                 break
             if last - first not in blocks:
-                run = train.block(start.advance, last - first)
-                blocks[last - first] = clock.compile(run, knobs, key, like, data, donate=(2,))
+                run, name = train.block(start.advance, last - first), ("block", last - first)
+                blocks[last - first] = start.shared.compile(name, clock, run, knobs, key, like, data, donate=(2,))
             if stop():
                 if saver and progress.step:
                     _save(saver, state, progress, clock)
@@ -181,7 +183,7 @@ def _save(saver: checkpoints.Saver, state: State, progress: Progress, clock: Clo
         saver.save(state, progress.best_step, {"progress": progress.saved(), "clock": dict(clock)})
 
 
-def _schedule(settings: configs.Train, epoch: float) -> list[tuple[int, int, bool]]:
+def plan(settings: configs.Train, epoch: float) -> list[tuple[int, int, bool]]:
     """Blocks of steps as (first, last, whether an evaluation follows); the last one may be shorter.
 
     Args:

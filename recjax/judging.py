@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from recjax import configs, evaluate, pairs, relatedness, retrievers
+import jax
+import numpy as np
+
+from recjax import configs, evaluate, pairs, queries, relatedness, retrievers
 from recjax.clock import Clock
 from recjax.errors import DivergedError
 from recjax.methods import Start
+from recjax.shared import Shared
 from recjax.types import HeldOut, Params
 
 
@@ -32,18 +36,33 @@ class Validation(NamedTuple):
     judge: Callable[[Params, int], dict[str, Any]]  # (params, step) -> the evaluation's line of metrics.jsonl
 
 
+class Baseline(NamedTuple):
+    """What a baseline found."""
+
+    metrics: dict[str, float]
+    queries: dict[str, np.ndarray]  # [Q], by metric
+
+
+class Test(NamedTuple):
+    """The held-out part that a run is judged by in the end."""
+
+    folding: Folding
+    rank: Callable[[Params, int], evaluate.Ranking]  # (params, step)
+    baselines: dict[str, Baseline]  # by name
+
+
 def validation(config: configs.Config, start: Start, held: HeldOut, params: Params, clock: Clock) -> Validation:
     """Compiles the judging of params like these.
 
     Raises:
         DivergedError: later, where an embedding or a score is not finite; it names the step.
     """
-    judgement, serving = evaluate.prepare(held), start.serving(held)
-    rank = ranking(config, start.retriever, (params, serving), judgement, clock)
-    fold = folding(config, held, config.evaluate.pairs // 2, clock)
+    judgement, serving = _prepare(config, start, held, "validation")
+    rank = ranking(config, start.retriever, (params, start.knobs, serving), judgement, clock, start.shared)
+    fold = folding(config, held, config.evaluate.pairs // 2, clock, start.shared)
 
     def judge(params: Params, step: int) -> dict[str, Any]:
-        found = rank((params, serving), step)
+        found = rank((params, start.knobs, serving), step)
         folds = fold.measure(found, start.retriever.score).measured
         means = evaluate.means(found, held.known, config.evaluate)
         return {"step": step, "split": "validation", **means, **folds.found, "standard_error": folds.error}
@@ -51,8 +70,40 @@ def validation(config: configs.Config, start: Start, held: HeldOut, params: Para
     return Validation("sampled_" * (held.candidates is not None) + config.evaluate.select, judge)
 
 
+def test(config: configs.Config, start: Start, held: HeldOut, params: Params, clock: Clock) -> Test:
+    """Compiles the judging of params like these, and judges the baselines."""
+    shared = start.shared
+    judgement, serving = _prepare(config, start, held, "test")
+    rank = ranking(config, start.retriever, (params, start.knobs, serving), judgement, clock, shared)
+    fold = folding(config, held, config.evaluate.pairs, clock, shared)
+
+    def baseline(name: str, params: Any) -> Baseline:
+        retriever = shared.once(name, getattr(retrievers, name))
+        found = ranking(config, retriever, params, judgement, clock, shared)(params, 0)
+        folds = fold.measure(found, retriever.score).measured
+        metrics = evaluate.means(found, held.known, config.evaluate) | folds.found
+        kept = queries.arrays(found, held.known, config.evaluate)
+        return Baseline(metrics, {name: value for name, value in kept.items() if "@" in name})
+
+    baselines = {
+        "popularity": shared.once("judged popularity", lambda: baseline("popularity", ())),
+        "random": shared.once(("judged random", config.seed), lambda: baseline("random", jax.random.key(config.seed))),
+    }
+    return Test(fold, lambda params, step: rank((params, start.knobs, serving), step), baselines)
+
+
+def _prepare(config: configs.Config, start: Start, held: HeldOut, part: str) -> tuple[evaluate.Judgement, Any]:
+    judgement = start.shared.once((part, "tiles"), lambda: evaluate.prepare(held))
+    return judgement, start.shared.once((part, "serving"), lambda: start.serving(held))
+
+
 def ranking(
-    config: configs.Config, retriever: retrievers.Retriever, params: Any, judgement: evaluate.Judgement, clock: Clock
+    config: configs.Config,
+    retriever: retrievers.Retriever,
+    params: Any,
+    judgement: evaluate.Judgement,
+    clock: Clock,
+    shared: Shared,
 ) -> Callable[[Any, int], evaluate.Ranking]:
     """Compiles the ranking of a held-out part: (params, step) -> Ranking, for params like these.
 
@@ -60,7 +111,7 @@ def ranking(
         DivergedError: later, where an embedding or a score is not finite; it names the step.
     """
     ranker = evaluate.ranker(retriever, config.evaluate, config.model.history)
-    compiled = clock.compile(ranker, params, judgement)
+    compiled = shared.compile(("ranker", retriever, config.evaluate), clock, ranker, params, judgement)
 
     def judge(params: Any, step: int) -> evaluate.Ranking:
         with clock.time("evaluate_s"):
@@ -72,23 +123,25 @@ def ranking(
     return judge
 
 
-def folding(config: configs.Config, held: HeldOut, size: int, clock: Clock) -> Folding:
+def folding(config: configs.Config, held: HeldOut, size: int, clock: Clock, shared: Shared) -> Folding:
     """Draws the pairs of a held-out part on which folding is measured.
 
     Args:
         size: that many queries by that many items.
     """
-    with clock.time("relatedness_s"):
+
+    def draw() -> tuple[relatedness.Factors, pairs.Pairs]:
         factors = relatedness.resolve(config.evaluate)(held.known, config.evaluate)
-        drawn = pairs.draw(held, factors, size)
-    scorers: dict[Any, Callable] = {}
+        return factors, pairs.draw(held, factors, size)
+
+    with clock.time("relatedness_s"):
+        factors, drawn = shared.once(("pairs", id(held)), draw)  # a split outlives its runs
 
     def measure(ranking: evaluate.Ranking, score: Callable) -> Fold:
-        shapes = score, ranking.queries.shape, ranking.items.shape
-        if shapes not in scorers:
-            scorers[shapes] = clock.compile(pairs.scorer(score), ranking.queries, ranking.items, drawn.places)
+        arguments = ranking.queries, ranking.items, drawn.places
+        scorer = shared.compile(("pairs", score), clock, pairs.scorer(score), *arguments)
         with clock.time("folding_s"):
-            scores = pairs.score(drawn, ranking, scorers[shapes])
+            scores = pairs.score(drawn, ranking, scorer)
             return Fold(scores, pairs.measure(drawn, scores))
 
     return Folding(factors, drawn, measure)

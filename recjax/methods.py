@@ -24,25 +24,31 @@ from recjax import (
 )
 from recjax import wals as alternating
 from recjax.errors import InputError
+from recjax.shared import Shared
 from recjax.types import Dataset, HeldOut, Key, Model, Params, Split, State, Step
 
 
 class Start(NamedTuple):
     """All that training and judging begin with. The state is donated to the first block: a start serves once.
 
-    The retriever's params are a pair: the trained parameters, and what `serving(held)` gives of a held-out part.
+    What a run's seed and knobs decide are `knobs`, `key` and `state` alone: the rest serves every trial of a program.
+    The retriever's params are three: the trained parameters, the run's knobs, and what `serving(held)` gives of a
+    held-out part.
     """
 
     advance: Step
     knobs: dict[str, Array]
     key: Key  # of the run
     state: State
+    # the three of another config, which differs in its seed and its knobs alone; it refuses a knob that is not read
+    begin: Callable[[configs.Config], tuple[dict[str, Array], Key, State]]
     data: Any  # of the step
     examples: int  # that a step looks at
     retriever: retrievers.Retriever
     serving: Callable[[HeldOut], Any]
-    # (params, the sampler's last state, split) -> what the method's negatives are worth, by name
-    examine: Callable[[Params, Any, Split], dict[str, float]] = lambda params, state, split: {}
+    shared: Shared
+    # (knobs, key, params, the sampler's last state, split) -> what the method's negatives are worth, by name
+    examine: Callable[[dict[str, Array], Key, Params, Any, Split], dict[str, float]] = lambda *run: {}
 
 
 def gradient(config: configs.Config, dataset: Dataset) -> Start:
@@ -51,32 +57,40 @@ def gradient(config: configs.Config, dataset: Dataset) -> Start:
     Raises:
         InputError: what was given, what was wanted, what to type.
     """
-    fields.refuse_unread(config, configs.Config(), ["wals"], "train.method='gradient'")
-    parts, knobs, (init_key, key) = train.parts(config, dataset), _knobs(config), _keys(config)
+    parts = train.parts(config, dataset)
     data = batches.prepare(dataset, config.objective.positives)
-    state = train.init(_params(init_key, parts.model, config), parts, knobs, data)
+    initial = _initial(parts.model, config)
+
+    def begin(config: configs.Config) -> tuple[dict[str, Array], Key, State]:
+        fields.refuse_unread(config, configs.Config(), ["wals"], "train.method='gradient'")
+        train.refuse_unread(config, parts)
+        knobs, (init_key, key) = _knobs(config), _keys(config)
+        return knobs, key, train.init(initial(init_key), parts, knobs, data)
+
     retriever = retrievers.model_retriever(parts.model, parts.score)
-    retriever = retriever._replace(ready=lambda pair: pair[0])
-    drawer = negatives.drawer(
-        parts.model,
-        parts.sampler,
-        parts.score,
-        correction=config.objective.correction,
-        batch=config.train.batch,
-        positives=config.objective.positives,
-        length=config.model.history,
+    retriever = retriever._replace(ready=lambda params: params[0])
+    drawer = jax.jit(
+        negatives.drawer(
+            parts.model,
+            parts.sampler,
+            parts.score,
+            correction=config.objective.correction,
+            batch=config.train.batch,
+            positives=config.objective.positives,
+            length=config.model.history,
+        )
     )
 
-    def examine(params: Params, state: Any, split: Split) -> dict[str, float]:
-        draw, temperature = jax.jit(drawer), knobs["objective.temperature"]
+    def examine(knobs: dict[str, Array], key: Key, params: Params, state: Any, split: Split) -> dict[str, float]:
         draws = [
-            jax.tree.map(np.asarray, draw(one, temperature, params, state, data))
+            jax.tree.map(np.asarray, drawer(one, knobs["objective.temperature"], params, state, data))
             for one in jax.random.split(key, negatives.BATCHES)
         ]
         return negatives.report(draws, split)
 
     advance = train.step(config, parts)
-    return Start(advance, knobs, key, state, data, config.train.batch, retriever, lambda held: (), examine)
+    begun, examples = begin(config), config.train.batch
+    return Start(advance, *begun, begin, data, examples, retriever, lambda held: (), Shared(), examine)
 
 
 def wals(config: configs.Config, dataset: Dataset) -> Start:
@@ -90,8 +104,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
             f"train.method='wals' solves for two tables and model.name is {config.model.name!r}; "
             "type --config.model.name=mf or --config.train.method=gradient"
         )
-    unread = ["sampler", "objective", "penalties", "gravity", "optimizer", "train.batch", "model.update"]
-    fields.refuse_unread(config, configs.Config(), unread, "train.method='wals'")
+    _refuse_gradient(config)
     own = {"cg": ["wals.block"], "block": ["wals.steps"], "cholesky": ["wals.block", "wals.steps"]}
     fields.refuse_unread(
         config, configs.Config(), own.get(config.wals.solver, []), f"wals.solver={config.wals.solver!r}"
@@ -102,11 +115,16 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
             "wals.all_pairs=False weighs each unobserved pair, and repeated interactions would take a pair out of them "
             "more than once; type --config.data.repeats=false or --config.wals.all_pairs=true"
         )
-    model, knobs, (init_key, key) = models.mf(config.model, dataset), _knobs(config), _keys(config)
-    state = alternating.init(_params(init_key, model, config))
+    model = models.mf(config.model, dataset)
+    initial = _initial(model, config)
+
+    def begin(config: configs.Config) -> tuple[dict[str, Array], Key, State]:
+        _refuse_gradient(config)
+        init_key, key = _keys(config)
+        return _knobs(config), key, alternating.init(initial(init_key))
+
     items = len(dataset.vocabularies["item"])
     exact = dataclasses.replace(config.wals, solver="cholesky")
-    numbers = alternating.coefficients(knobs, config.wals)
 
     def serving(held: HeldOut):
         if not config.wals.fold_in:
@@ -119,17 +137,24 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
         )
         return jnp.asarray(judged), packed
 
-    def ready(pair: tuple[Params, Any]) -> Params:
-        params, known = pair
+    def ready(given: tuple[Params, dict[str, Array], Any]) -> Params:
+        params, knobs, known = given
         if not known:
             return params
         judged, histories = known
+        numbers = alternating.coefficients(knobs, config.wals)
         found = alternating.fold_in(params.tables["item"], histories, solvers.resolve(exact), numbers)
         return params._replace(tables=params.tables | {"query": params.tables["query"].at[judged].set(found)})
 
     retriever = retrievers.model_retriever(model, scores.dot)._replace(ready=ready)
     data = alternating.prepare(dataset, config.wals)
-    return Start(alternating.step(config.wals), knobs, key, state, data, len(query), retriever, serving)
+    advance = alternating.step(config.wals)
+    return Start(advance, *begin(config), begin, data, len(query), retriever, serving, Shared())
+
+
+def _refuse_gradient(config: configs.Config) -> None:
+    unread = ["sampler", "objective", "penalties", "gravity", "optimizer", "train.batch", "model.update"]
+    fields.refuse_unread(config, configs.Config(), unread, "train.method='wals'")
 
 
 def _keys(config: configs.Config) -> Key:
@@ -140,8 +165,9 @@ def _knobs(config: configs.Config) -> dict[str, Array]:
     return {name: jnp.float32(value) for name, value in fields.knobs(config).items()}
 
 
-def _params(key: Key, model: Model, config: configs.Config) -> Params:
-    params = jax.jit(lambda key: embed.init(key, model))(key)
+def _initial(model: Model, config: configs.Config) -> Callable[[Key], Params]:
+    """New parameters by a key, with the tables of model.start where there is one."""
+    new = jax.jit(lambda key: embed.init(key, model))
     if not config.model.start:
-        return params
-    return parameters.restore(params, parameters.load(config.model.start), config.model.start)
+        return new
+    return lambda key: parameters.restore(new(key), parameters.load(config.model.start), config.model.start)

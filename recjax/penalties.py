@@ -47,9 +47,9 @@ def settings(config: configs.Config, dataset: Dataset) -> Settings:
     Raises:
         InputError: settings that nothing reads, another score than the dot product, or no item table to read.
     """
-    own, weight, name = config.gravity, config.penalties.gravity, config.model.name
-    if not weight:
-        fields.refuse_unread(config, configs.Config(), ["gravity"], "penalties.gravity=0")
+    own, name = config.gravity, config.model.name
+    refuse_unread(config)
+    if not config.penalties.gravity:
         return Settings()
     if config.objective.score != "dot":
         raise InputError(
@@ -62,8 +62,6 @@ def settings(config: configs.Config, dataset: Dataset) -> Settings:
             f"gravity.estimate='exact' reads the table of all items, but model.name={name!r} has a net instead; "
             "type --config.gravity.estimate=sogram"
         )
-    unread = [f"gravity.{knob}" for knob, of in (("alpha", "sogram"), ("beta", "sagram")) if own.estimate != of]
-    fields.refuse_unread(config, configs.Config(), unread, f"gravity.estimate={own.estimate!r}")
     return Settings(
         pairs=own.pairs,
         estimate=own.estimate,
@@ -71,6 +69,19 @@ def settings(config: configs.Config, dataset: Dataset) -> Settings:
         dimension=config.model.dimension,
         prior=folding.factors(dataset, own.rank) if own.rank else None,
     )
+
+
+def refuse_unread(config: configs.Config) -> None:
+    """Refuses settings of gravity that nothing reads.
+
+    Raises:
+        InputError: such a setting is not its default.
+    """
+    if not config.penalties.gravity:
+        fields.refuse_unread(config, configs.Config(), ["gravity"], "penalties.gravity=0")
+    estimate = config.gravity.estimate
+    unread = [f"gravity.{knob}" for knob, of in (("alpha", "sogram"), ("beta", "sagram")) if estimate != of]
+    fields.refuse_unread(config, configs.Config(), unread, f"gravity.estimate={estimate!r}")
 
 
 class Side(NamedTuple):

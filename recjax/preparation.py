@@ -19,23 +19,12 @@ class Prepared(NamedTuple):
     start: methods.Start
 
 
-def prepare(config: configs.Config) -> Prepared:
-    """Reads the data, splits it, resolves all names, and traces one step.
-
-    Raises:
-        InputError: what was given, what was wanted, what to type.
-    """
-    dataset, split = read(config)
-    return Prepared(config, dataset, split, fit.start(config, split.train))
-
-
-def read(config: configs.Config) -> tuple[Dataset, Split]:
+def load(config: configs.Config) -> tuple[Dataset, Split]:
     """Reads the data and splits it.
 
     Raises:
         InputError: what was given, what was wanted, what to type.
     """
-    fields.check(config)
     reader = fields.resolve("data set", config.data.name, fields.members(datasets))
     splitter = fields.resolve("split", config.data.split, fields.members(splits))
     if reader in set(fields.members(datasets).values()) - {datasets.merged}:
@@ -47,7 +36,30 @@ def read(config: configs.Config) -> tuple[Dataset, Split]:
             f"data.least_rating is {config.data.least_rating} and data.name={config.data.name!r} has no ratings; type "
             "--config.data.least_rating=0, or name a data set of MovieLens"
         )
-    split = splitter(dataset, config.data)
+    return dataset, splitter(dataset, config.data)
+
+
+def prepare(config: configs.Config, loaded: tuple[Dataset, Split] | None = None) -> Prepared:
+    """Loads the data, resolves all names, and traces one step.
+
+    Args:
+        loaded: the data and its split, where they are at hand.
+
+    Raises:
+        InputError: what was given, what was wanted, what to type.
+    """
+    dataset, split = read(config, loaded)
+    return Prepared(config, dataset, split, fit.start(config, split.train))
+
+
+def read(config: configs.Config, loaded: tuple[Dataset, Split] | None = None) -> tuple[Dataset, Split]:
+    """Loads the data, and refuses what does not go with it.
+
+    Raises:
+        InputError: what was given, what was wanted, what to type.
+    """
+    fields.check(config)
+    dataset, split = loaded or load(config)
     queries, items = (len(dataset.vocabularies[one]) for one in ("query", "item"))
     for held in (split.validation, split.test):
         candidates = held.candidates if held else None

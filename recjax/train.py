@@ -104,6 +104,16 @@ def steps(settings: configs.Train, epoch: float) -> int:
     return max(1, round(settings.epochs * epoch))
 
 
+def refuse_unread(config: configs.Config, parts: Parts) -> None:
+    """Refuses knobs that these parts do not read.
+
+    Raises:
+        InputError: such a knob is not its default.
+    """
+    _tunables(config.objective, parts.loss)
+    penalties.refuse_unread(config)
+
+
 def _tunables(settings: configs.Objective, loss: Callable[..., Array]) -> tuple[str, ...]:
     """The settings that a loss names. A loss of one's own may name those of ours.
 

@@ -8,6 +8,7 @@ from jaxtyping import Array
 
 from recjax import configs, evaluate, fit, judging, preparation, retrievers
 from recjax.clock import Clock
+from recjax.shared import Shared
 from recjax.types import Dataset, HeldOut, Params, Split
 
 
@@ -18,6 +19,7 @@ class Trained(NamedTuple):
     split: Split
     retriever: retrievers.Retriever  # its params are those of `params_of`
     params: Params  # of the best step
+    knobs: dict[str, Array]
     serving: Callable
     steps: int  # done
     epoch: float  # steps
@@ -42,12 +44,13 @@ def train(config: configs.Config) -> Trained:
         config, start, split.validation, interactions, clock, log=lambda line: None, echo=lambda text: None
     )
     epoch = interactions / start.examples
-    return Trained(config, split, start.retriever, fitted.params, start.serving, fitted.progress.step, epoch, clock)
+    steps = fitted.progress.step
+    return Trained(config, split, start.retriever, fitted.params, start.knobs, start.serving, steps, epoch, clock)
 
 
-def params_of(trained: Trained, held: HeldOut) -> tuple[Params, object]:
+def params_of(trained: Trained, held: HeldOut) -> tuple[Params, dict[str, Array], object]:
     """What the retriever gets as its params for a held-out part."""
-    return trained.params, trained.serving(held)
+    return trained.params, trained.knobs, trained.serving(held)
 
 
 def rank(
@@ -69,7 +72,7 @@ def rank(
 def judge(retriever: retrievers.Retriever, params: object, held: HeldOut, config: configs.Config) -> evaluate.Ranking:
     """What any retriever, a baseline too, retrieves for the queries of a held-out part."""
     judgement = evaluate.prepare(held)
-    return judging.ranking(config, retriever, params, judgement, Clock())(params, 0)
+    return judging.ranking(config, retriever, params, judgement, Clock(), Shared())(params, 0)
 
 
 def means(ranking: evaluate.Ranking, known: Dataset, config: configs.Config) -> dict[str, float]:

@@ -21,7 +21,7 @@ from recjax.errors import DivergedError
     ],
 )
 def test_every_step_is_in_one_block_and_the_last_is_judged(settings, interactions, schedule):
-    found = fit._schedule(settings, interactions / settings.batch)
+    found = fit.plan(settings, interactions / settings.batch)
     assert found == [(first, last, bool(judged)) for first, last, judged in schedule]
 
 

@@ -24,6 +24,7 @@ FLOORS = [
         "tensorboard",
         "interruption",
         "compiled",
+        "shared",
         "profiling",
     },
     {"configs", "linalg", "importance", "frequency", "tables", "interactions", "ragged", "reports", "plots"},
@@ -57,7 +58,7 @@ FLOORS = [
     {"preparation"},
     {"resume", "cost", "provenance"},
     {"experiment"},
-    {"study", "trained"},
+    {"study", "trained", "sweeps"},
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 FILES = sorted((ROOT / "recjax").rglob("*.py"))
@@ -189,6 +190,33 @@ def test_the_page_on_runs_shows_what_the_kills_did():
 
 STEP = ("ms", "ms_min", "ms_max", "to_torch", "to_gemm", "to_copy", "own_gb", "tables_gb")
 THROUGHPUT = ("examples_per_s", "ms_a_step", "outside", "evaluation", "compile_s", "peak_gb")
+
+
+def test_the_page_on_sweeps_shows_what_its_benchmark_measured():
+    """And one program is not slower than the runs one after another, and equal to them."""
+    result, page = load("benchmarks/sweep"), (ROOT / "docs" / "sweeps.md").read_text()
+    assert result["command"] in page
+    for columns in SWEEP:
+        assert reports.table(result["rows"], columns) in page
+    for row in result["rows"].values():
+        assert row["trials"] == 16
+        assert row["warm / sweep"] >= 0.95
+        assert row["processes / sweep"] >= 2
+        assert row["difference"] == 0
+
+
+SWEEP = (
+    (
+        "sweep_s",
+        "warm_s",
+        "processes_s",
+        "warm / sweep",
+        "warm / sweep, least",
+        "processes / sweep",
+        "processes / sweep, least",
+    ),
+    ("map_ms", "vmap_ms", "difference"),
+)
 
 
 def load(name):

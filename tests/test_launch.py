@@ -121,7 +121,7 @@ def test_the_parameters_that_are_kept_are_those_of_the_best_step(run, tmp_path):
     params = jax.tree.unflatten(jax.tree.structure(params), [kept[name] for name in names])
     settings = prepared.config.evaluate
     judge = jax.jit(evaluate.ranker(prepared.start.retriever, settings, prepared.config.model.history))
-    ranking = evaluate.rank(judge, (params, ()), evaluate.prepare(prepared.split.validation))
+    ranking = evaluate.rank(judge, (params, prepared.start.knobs, ()), evaluate.prepare(prepared.split.validation))
     found = evaluate.means(ranking, prepared.split.validation.known, settings)
     line = next(
         line
@@ -286,7 +286,10 @@ def test_a_config_file_that_is_not_there_or_defines_nothing(run, tmp_path, capsy
     assert "unknown experiment file in --config" in capsys.readouterr().err
     (tmp_path / "empty.py").write_text("x = 1\n")
     assert run("--config=empty.py") == 2
-    assert "empty.py defines none of get_config(), get_study() and get_measurement()" in capsys.readouterr().err
+    assert (
+        "empty.py defines none of get_config(), get_sweep(), get_study() and get_measurement()"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

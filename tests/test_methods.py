@@ -72,9 +72,9 @@ def test_tables_are_stored_as_the_config_says_and_judged_in_float32(alternating,
     state, metrics = jax.jit(train.block(start.advance, 2))(start.knobs, start.key, start.state, start.data)
     assert {table.dtype for table in state.params.tables.values()} == {jnp.dtype("bfloat16")}
     chex.assert_tree_all_finite(metrics)
-    judgement = evaluate.prepare(split.validation, 50)
+    judgement = evaluate.prepare(split.validation)
     judge = jax.jit(evaluate.ranker(start.retriever, alternating.evaluate, 6))
-    ranking = evaluate.rank(judge, (state.params, ()), judgement)
+    ranking = evaluate.rank(judge, (state.params, start.knobs, ()), judgement)
     assert ranking.queries.dtype == ranking.items.dtype == jnp.float32
     assert np.array_equal(ranking.items, state.params.tables["item"].astype(jnp.float32))
 
@@ -86,7 +86,7 @@ def test_new_queries_are_judged_by_fold_in(alternating, dataset):
     split = splits.queries_out(dataset, given.data)
     start = methods.wals(given, split.train)
     state, _ = jax.jit(train.block(start.advance, 5))(start.knobs, start.key, start.state, start.data)
-    params = start.retriever.ready((state.params, start.serving(split.test)))
+    params = start.retriever.ready((state.params, start.knobs, start.serving(split.test)))
     judged = np.unique(split.test.relevant.query)
     known = split.test.known.interactions
     own = np.isin(known.query, judged)
@@ -100,7 +100,7 @@ def test_new_queries_are_judged_by_fold_in(alternating, dataset):
     assert np.linalg.norm(whole) < 1e-5 * np.linalg.norm(data)
     others = np.setdiff1d(np.arange(len(params.tables["query"])), judged)
     assert np.array_equal(params.tables["query"][others], state.params.tables["query"][others])
-    judgement = evaluate.prepare(split.test, 50)
+    judgement = evaluate.prepare(split.test)
     found = {
         name: evaluate.means(
             evaluate.rank(jax.jit(evaluate.ranker(one, given.evaluate, 6)), given_params, judgement),
@@ -108,7 +108,7 @@ def test_new_queries_are_judged_by_fold_in(alternating, dataset):
             given.evaluate,
         )["recall@10"]
         for name, one, given_params in (
-            ("wals", start.retriever, (state.params, start.serving(split.test))),
+            ("wals", start.retriever, (state.params, start.knobs, start.serving(split.test))),
             ("popularity", retrievers.popularity(), ()),
         )
     }
