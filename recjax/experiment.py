@@ -28,6 +28,8 @@ from recjax import (
     reports,
     resume,
     runs,
+    significance,
+    slices,
     tensorboard,
 )
 from recjax.clock import Clock
@@ -190,6 +192,8 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
     timing = {**clock, "steps_per_s": rate, "examples_per_s": rate * start.examples}
     timing = {name: round(value, 3) for name, value in timing.items()}
     echo(reports.table(found, reports.columns(found[config.model.name])))
+    interval = significance.intervals(ranking.metrics)
+    echo(reports.ranges(interval))
     echo(reports.errors(own.found, own.error))
     for reason in own.refused.values():
         echo(f"refused: {reason}")
@@ -209,6 +213,8 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
         "steps": progress.step,
         "metrics": found.pop(config.model.name),
         "curve": reports.curve(progress.lines, fitted.select),
+        "interval": interval,
+        "slices": slices.slices(ranking, split.test),
         "standard_error": own.error,
         "refused": own.refused,
         "diagnosis": diagnosis,

@@ -16,7 +16,7 @@ COLUMNS = (
 )
 
 
-def columns(metrics: Mapping[str, float]) -> list[str]:
+def columns(metrics: Mapping[str, Any]) -> list[str]:
     """The metrics that a table shows, out of those that were computed: recall and NDCG at every K, the rest at one.
 
     Metrics among candidates (sampled_) come in the same places.
@@ -49,6 +49,16 @@ def errors(found: Mapping[str, float], error: Mapping[str, float]) -> str:
     """
     parts = [f"{name} {number(found[name])} ± {number(one)}" for name, one in error.items()]
     return f"over sampled pairs, ± standard error: {', '.join(parts)}"
+
+
+def ranges(interval: Mapping[str, Sequence[float]]) -> str:
+    """Where the table's means may lie, in a line.
+
+    >>> ranges({"recall@10": [0.2, 0.25], "map@10": [0.1, 0.2]})
+    'over queries, by 95 %: recall@10 .2000 to .2500'
+    """
+    told = [f"{name} {number(interval[name][0])} to {number(interval[name][1])}" for name in columns(dict(interval))]
+    return f"over queries, by 95 %: {', '.join(told)}"
 
 
 def curve(lines: Iterable[Mapping[str, Any]], select: str) -> list[dict[str, Any]]:

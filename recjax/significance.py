@@ -1,5 +1,6 @@
 """Whether a difference is more than noise: over queries by a paired bootstrap, over seeds by a paired t-test."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,15 @@ def bootstrap(differences: np.ndarray, resamples: int = RESAMPLES, level: float 
     tail = min(np.count_nonzero(means <= 0), np.count_nonzero(means >= 0))
     p = min(1.0, 2 * (tail + 1) / (resamples + 1))
     return Interval(float(counts @ values / size), float(low), float(high), float(p))
+
+
+def intervals(metrics: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
+    """Where each mean over queries [Q] may lie, by 95 %: the lowest and the highest.
+
+    >>> intervals({"recall@10": np.array([1.0, 0.0] * 200)})
+    {'recall@10': [0.4525, 0.55]}
+    """
+    return {name: list(bootstrap(value)[1:3]) for name, value in metrics.items()}
 
 
 def _steps(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -32,7 +32,7 @@ SMALL = [
 ]
 RESULT = {
     "status", "experiment", "command", "config", "seed", "data", "environment", "best_step", "steps", "metrics",
-    "curve", "standard_error", "refused", "diagnosis", "baselines", "timing",
+    "curve", "interval", "slices", "standard_error", "refused", "diagnosis", "baselines", "timing",
 }  # fmt: skip
 
 

@@ -73,6 +73,8 @@ def run(tmp_path):
             "best_step": 20,
             "steps": 40,
             "metrics": {**metrics, "validation_ndcg@10": metric / 2},
+            "interval": {"ndcg@10": [metric - 0.01, metric + 0.01]},
+            "slices": {"history": {"5 to 9": {"queries": 1234.0, "ndcg@10": metric}}},
             "curve": [{"step": step, "seconds": 1.0, "ndcg@10": metric * step} for step in (20, 40)],
             "standard_error": {"cross_group_share@10": 0.01},
             "refused": {"folding_excess": f"no scale {HOSTILE}"},

@@ -47,6 +47,7 @@ def page(folder: pathlib.Path, result: Mapping[str, Any]) -> str:
         tag("pre", result["command"]),
         tiles(result),
         section("Test part, beside baselines", metrics(result), pictures(folder)),
+        section("For whom", sliced(result)),
         section("Diagnosis", diagnosis(result)),
         section("Worst offenders", offenders(folder)),
         section("Time", timing(result["timing"])),
@@ -81,11 +82,23 @@ def metrics(result: Mapping[str, Any]) -> Markup:
     rows = {result["config"]["model"]["name"]: result["metrics"], **result["baselines"]}
     names, every = reports.columns(result["metrics"]), list(result["metrics"])
     parts = [table(["", *names], [[name, *(row.get(one) for one in names)] for name, row in rows.items()], quiet=2)]
+    if result["interval"]:
+        parts.append(tag("p", reports.ranges(result["interval"]), kind="soft"))
     if result["standard_error"]:
         parts.append(tag("p", reports.errors(result["metrics"], result["standard_error"]), kind="soft"))
     parts += [tag("p", f"refused: {reason}", kind="soft") for reason in result["refused"].values()]
     turned = [[one, *(row.get(one) for row in rows.values())] for one in every]
     return join([*parts, elements.folded(f"all {len(every)} metrics", table(["", *rows], turned))])
+
+
+def sliced(result: Mapping[str, Any]) -> Markup:
+    """Who is served: each slice of the judged queries, part by part."""
+    parts = []
+    for name, rows in result["slices"].items():
+        names = [one for one in next(iter(rows.values())) if one != "queries"]
+        cells = [[label, f"{row['queries']:,.0f}", *(row[one] for one in names)] for label, row in rows.items()]
+        parts.append(table([name, "queries", *names], cells))
+    return join(parts)
 
 
 def pictures(folder: pathlib.Path) -> Markup:
