@@ -51,6 +51,7 @@ class Dataset(NamedTuple):
     `queries` and `corpus` hold features with leading axes M and N. `vocabularies[name][id]` is the raw value
     behind an id; it has an entry for "query", "item" and each feature of ids; equal names share a vocabulary.
     `impressions` are explicit negatives, in the order of interactions: what a query was shown and did not take.
+    `notes` count what reading left out, by reason.
     """
 
     interactions: Interactions
@@ -60,6 +61,7 @@ class Dataset(NamedTuple):
     groups: Groups | None
     repeats: bool  # may a query meet an item again? Then what it has seen is not excluded
     impressions: Interactions | None = None
+    notes: Mapping[str, int] = {}  # noqa: RUF012  nothing writes into it
 
 
 class HeldOut(NamedTuple):
