@@ -21,7 +21,7 @@ class World:
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """How data.name="table" reads its files: a column by its name, or where there is no header by its number, from 1."""
+    """How data.name="table" reads its files: a column by its name, without a header by its number, from 1."""
 
     # In data.path, read as one; NAME.parquet is Parquet, all else is text, a row a line
     files: tuple[str, ...] = ("interactions.csv",)
@@ -47,7 +47,7 @@ class Data:
     )  # share_out: the share of each query's interactions that each held-out part gets
     seed: int = field(0, least=0)  # of the draw, where a split draws
     cap: int = field(0, least=0)  # in training a query's interactions weigh as much as so many at most; 0: no cap
-    # movielens, table: ratings below it are no interactions but impressions, explicit negatives; 0: all are interactions
+    # movielens, table: ratings below it are no interactions but impressions, explicit negatives; 0: all interactions
     least_rating: float = field(0.0, least=0.0)
     drop_below: float = field(0.0, least=0.0)  # ratings below it are left out, not shown either; 0: none
     repeats: bool = False  # keep a query's repeated interactions with an item

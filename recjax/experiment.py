@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from recjax import (
+    cards,
     checkpoints,
     configs,
     diagnose,
@@ -59,7 +60,7 @@ class Run(NamedTuple):
         """What a person reads first."""
         data = self.head["data"]
         counts = ", ".join(f"{data[one]:,} {one}" for one in ("queries", "items", "interactions"))
-        return f"{self.head['experiment']} on {data['name']}: {counts} -> {self.folder}"
+        return f"{self.head['experiment']} on {data['name']}: {counts} -> {self.folder}\n{cards.line(data)}"
 
 
 class Outcome(NamedTuple):
@@ -130,7 +131,8 @@ def open_run(prepared: Prepared, name: str, folder: pathlib.Path, command: str |
         runs.write_json(folder / resume.CONFIG, {"experiment": name, **settings})
     seed = prepared.config.seed
     command = command or fields.command(prepared.config, configs.Config())
-    head = {"experiment": name, "command": command, "config": settings, "seed": seed, "data": provenance.data(prepared)}
+    data = cards.card(prepared.config.data.name, prepared.dataset, prepared.split)
+    head = {"experiment": name, "command": command, "config": settings, "seed": seed, "data": data}
     before = diagnose.fingerprints(prepared.start.state.params.tables)
     return Run(prepared, folder, head | {"environment": environment()}, before)
 

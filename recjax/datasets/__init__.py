@@ -1,7 +1,7 @@
 """Data sets. One signature: (settings: configs.Data) -> Dataset; numpy, and pyarrow where a file is large."""
 
 from recjax.datasets.languages import languages
-from recjax.datasets.lightgcn import lightgcn
+from recjax.datasets.lists import lightgcn
 from recjax.datasets.merged import merged
 from recjax.datasets.movielens import (
     movielens_1m,

@@ -3,6 +3,7 @@
 Needs pyarrow, which is an extra: `python3 -m pip install -e '.[table]'`.
 """
 
+import importlib
 import pathlib
 import re
 from collections.abc import Callable
@@ -23,16 +24,14 @@ class Text(NamedTuple):
     vocabulary: np.ndarray  # [V]
 
 
-def package(path: pathlib.Path) -> Any:
-    """pyarrow.
+def package(path: pathlib.Path, name: str = "pyarrow") -> Any:
+    """The package, or a module of it.
 
     Raises:
         InputError: it is not installed.
     """
     try:
-        import pyarrow  # noqa: PLC0415  an extra, which takes time to import
-
-        return pyarrow
+        return importlib.import_module(name)  # only here: an extra, which takes time to import
     except ImportError:
         raise InputError(
             f"{path} is read with pyarrow, which is not installed; type python3 -m pip install -e '.[table]'"
@@ -73,7 +72,9 @@ def read(column: Any, kind: str) -> Any:
         TypeError, ValueError: the column is of another type.
     """
     pyarrow = package(pathlib.Path())
-    return {"text": _text, "id": _id, "number": _number, "time": _time, "date": _date}.get(kind, _unit(kind))(pyarrow, column)
+    return {"text": _text, "id": _id, "number": _number, "time": _time, "date": _date}.get(kind, _unit(kind))(
+        pyarrow, column
+    )
 
 
 def _unit(kind: str) -> Callable[[Any, Any], np.ndarray]:

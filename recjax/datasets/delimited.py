@@ -69,20 +69,17 @@ def place(path: pathlib.Path, header: bool, row: int) -> str:
 def _table(
     pyarrow: Any, path: pathlib.Path, names: list[str], wanted: Mapping[str, str], separator: str, header: bool
 ) -> Any:
-    import pyarrow.csv  # noqa: PLC0415
-
+    text = arrow.package(path, "pyarrow.csv")
     texts = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
     types = {"id": texts, "text": texts, "number": pyarrow.float64(), "date": pyarrow.string()}
     # Between the two characters of "::" stands an empty column.
     spread = [one for number, name in enumerate(names) for one in (f"\0{number}", name)][1:]
     double = len(separator) == 2
-    return pyarrow.csv.read_csv(
+    return text.read_csv(
         path,
-        pyarrow.csv.ReadOptions(column_names=spread if double else names, skip_rows=int(header), block_size=LONGEST),
-        pyarrow.csv.ParseOptions(
-            delimiter=separator[0], quote_char=False if double else '"', ignore_empty_lines=False
-        ),
-        pyarrow.csv.ConvertOptions(
+        text.ReadOptions(column_names=spread if double else names, skip_rows=int(header), block_size=LONGEST),
+        text.ParseOptions(delimiter=separator[0], quote_char=False if double else '"', ignore_empty_lines=False),
+        text.ConvertOptions(
             column_types={name: types.get(kind, pyarrow.int64()) for name, kind in wanted.items()}
             | {one: pyarrow.null() for one in spread[1::2] if double},
             include_columns=[*wanted, *(spread[1::2] if double else [])],

@@ -25,12 +25,11 @@ def columns(path: pathlib.Path, wanted: Mapping[str, str]) -> dict[str, Any]:
             or no row at all.
     """
     pyarrow = arrow.package(path)
-    import pyarrow.parquet  # noqa: PLC0415
-
+    store = arrow.package(path, "pyarrow.parquet")
     try:
-        names = pyarrow.parquet.read_schema(path).names
+        names = store.read_schema(path).names
         if all(names.count(name) == 1 for name in wanted):
-            table = pyarrow.parquet.read_table(path, columns=list(wanted), partitioning=None)
+            table = store.read_table(path, columns=list(wanted), partitioning=None)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path} could not be read ({arrow.first_line(error)}); wanted a whole Parquet file") from None
     for name in wanted:
