@@ -49,6 +49,10 @@ def _leaks(dataset: Dataset, split: Split) -> Iterator[tuple[str, Interactions]]
     for name, part in held.items():
         over = relevant[name] + train > pairs.allowed
         yield f"interactions of {name} are in training too", pairs.those(part.relevant, over)
+    if len(held) == 2:
+        over = relevant["validation"] + relevant["test"] > pairs.allowed
+        yield "interactions of test are in validation too", pairs.those(split.test.relevant, over)
+    for name, part in held.items():
         # At validation, test is still to come.
         later = [one for one in held if name in (one, "validation")]
         known = pairs.counts(part.known.interactions)
@@ -62,9 +66,6 @@ def _leaks(dataset: Dataset, split: Split) -> Iterator[tuple[str, Interactions]]
         if part.known.impressions is not None and not dataset.repeats:
             shown = pairs.counts(part.known.impressions) > 0
             yield f"interactions of {name} were shown in vain before", pairs.those(part.relevant, shown)
-    if len(held) == 2:
-        over = relevant["validation"] + relevant["test"] > pairs.allowed
-        yield "interactions of test are in validation too", pairs.those(split.test.relevant, over)
     yield from _cold(split, held)
 
 

@@ -64,6 +64,8 @@ def unpacked(archive: str, files: Sequence[str], inside: str) -> pathlib.Path:
                 raise ValueError(f"it has no {inside}/{missing[0]}")
             os.replace(made, folder)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the answer too
         raise InputError(f"{url(archive)} could not be fetched ({error}); {by_hand}") from None
     return folder
 

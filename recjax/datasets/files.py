@@ -41,21 +41,21 @@ def ratings(path: pathlib.Path, separator: bytes) -> np.ndarray:
     text = path.read_bytes()
     if not text.strip():
         raise InputError(f"{path} has no ratings; wanted at least one line")
+    lines = text.count(b"\n") + (not text.endswith(b"\n"))
     try:
         found = np.loadtxt(io.BytesIO(text.replace(separator, b"\t")), np.int64, delimiter="\t", comments=None, ndmin=2)
-        lines = len(text.splitlines())
         # A line of tabs where the separator is another is none, though it would read as one.
         right = found.shape == (lines, 4) and text.count(separator) == 3 * lines and found.min() >= 0
     except ValueError:
         right = False
     if not right:
         number = r"\d{1,18}"
-        line = re.compile(separator.join([number.encode()] * 4) + rb"\Z")
-        for row, one in enumerate(text.splitlines(), 1):
+        line = re.compile(separator.join([number.encode()] * 4) + rb"\r?\Z")
+        for row, one in enumerate(text.removesuffix(b"\n").split(b"\n"), 1):
             if not line.match(one):
                 wanted = separator.decode().join(["query", "item", "rating", "time"]).replace("\t", "<tab>")
                 raise InputError(f"{path}:{row}: {one[:80]!r} is malformed; wanted {wanted} in whole numbers")
-        raise InputError(f"{path} holds numbers that are too large; wanted whole numbers of at most 18 digits")
+        raise InputError(f"{path} could not be read; wanted lines that end with a newline")
     return found
 
 

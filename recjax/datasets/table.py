@@ -83,6 +83,6 @@ def _numbers(place: Callable[[int], str], name: str, found: dict[str, Any]) -> n
 
 
 def _weights(place: Callable[[int], str], name: str, found: dict[str, Any]) -> np.ndarray:
-    weight = _numbers(place, name, found).astype(np.float32)
-    arrow.require(place, name, np.isfinite(weight) & (weight > 0), found[name], "a weight above 0")
-    return weight
+    weight, most = _numbers(place, name, found), np.finfo(np.float32)
+    arrow.require(place, name, (weight >= most.tiny) & (weight <= most.max), weight, "a weight above 0")
+    return weight.astype(np.float32)
