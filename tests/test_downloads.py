@@ -7,6 +7,7 @@ import io
 import pathlib
 import threading
 import zipfile
+from typing import ClassVar
 
 import pytest
 
@@ -30,7 +31,7 @@ GOOD = packed({"ml-latest/ratings.csv": RATINGS, "ml-latest/movies.csv": MOVIES}
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    asked = []
+    asked: ClassVar[list[str]] = []
 
     def log_message(self, *arguments):
         self.asked.append(self.path)
@@ -91,7 +92,7 @@ def test_what_is_not_whole_is_refused_and_leaves_nothing(archive, told, why, ser
 
 def test_an_archive_that_does_not_change_has_its_checksum_here(server):
     serve(server, GOOD, name="ml-1m")
-    with pytest.raises(InputError, match="its sha256 is [0-9a-f]{64}, wanted a6898adb50b9ca05"):
+    with pytest.raises(InputError, match=r"its sha256 is [0-9a-f]{64}, wanted a6898adb50b9ca05"):
         read("movielens_1m")
 
 
@@ -100,8 +101,8 @@ def test_offline_the_error_says_what_to_put_where(server, tmp_path):
         read("movielens_10m")
     assert str(caught.value) == (
         f"{downloads.SOURCE}/ml-10m.zip could not be fetched (HTTP Error 404: File not found); unpack "
-        f"{downloads.SOURCE}/ml-10m.zip elsewhere and put its folder ml-10M100K into {tmp_path / 'cache'}, or name it by "
-        "data.path"
+        f"{downloads.SOURCE}/ml-10m.zip elsewhere and put its folder ml-10M100K into {tmp_path / 'cache'}, or name it "
+        "by data.path"
     )
     folder = tmp_path / "cache" / "ml-10M100K"
     folder.mkdir()

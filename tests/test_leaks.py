@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from recjax import configs, datasets, fields, leaks, preparation, splits
+from recjax import configs, fields, leaks, preparation, splits
 from recjax.errors import InputError
 from recjax.interactions import arrange, take
-from recjax.types import HeldOut, Interactions, Promise, Split
+from recjax.types import HeldOut, Promise, Split
 
 PUBLISHED = ("ncf", "lightgcn", "lightgcn_tuning")  # read from files: test_ncf.py, test_lists.py
 FAMILY = {name: one for name, one in fields.members(splits).items() if name not in PUBLISHED}
@@ -162,5 +162,5 @@ def test_a_split_of_ones_own_is_checked_before_a_run(config, dataset, tmp_path, 
         "    return found._replace(train=dataset)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match="data.split='leaky:split' leaks: interactions of validation are in training"):
+    with pytest.raises(InputError, match=r"data.split='leaky:split' leaks: interactions of validation are in training"):
         preparation.prepare(fields.override(config, {"data.split": "leaky:split"}))

@@ -104,6 +104,6 @@ def test_a_missing_folder_says_where_to_get_it(tmp_path):
     with pytest.raises(InputError) as caught:
         read(tmp_path, "movielens_10m")
     assert str(caught.value).endswith(
-        "wanted the folder of ratings.dat, movies.dat: unpack https://files.grouplens.org/datasets/movielens/ml-10m.zip and "
-        "type --config.data.path=FOLDER/ml-10M100K, or with a network --config.data.download=true"
+        "wanted the folder of ratings.dat, movies.dat: unpack https://files.grouplens.org/datasets/movielens/ml-10m.zip"
+        " and type --config.data.path=FOLDER/ml-10M100K, or with a network --config.data.download=true"
     )

@@ -84,7 +84,8 @@ def _unit(kind: str) -> Callable[[Any, Any], np.ndarray]:
         if not pyarrow.types.is_integer(column.type):
             raise TypeError("no whole numbers")
         found = column.cast(pyarrow.int64()).fill_null(NO_TIME).to_numpy()
-        return np.where(found == NO_TIME, found, found // {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind])
+        unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind]
+        return found if unit == 1 else np.where(found == NO_TIME, found, found // unit)
 
     return whole
 

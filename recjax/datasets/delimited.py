@@ -16,6 +16,7 @@ from recjax.datasets import arrow
 from recjax.errors import InputError
 
 LONGEST = 2**20  # bytes of a line
+BLOCK = 2**24  # bytes that are parsed at once; each block has its own vocabularies, so a small one costs time
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\Z", re.ASCII)
 _WHOLE = re.compile(r"-?\d{1,18}\Z", re.ASCII)
 
@@ -52,6 +53,7 @@ def columns(
         for name, kind in wanted.items():
             found[name] = arrow.read(table.column(name), kind)
             table = table.drop_columns([name])  # what is read is let go
+        pyarrow.default_memory_pool().release_unused()
         return found
     except (pyarrow.ArrowException, ValueError, TypeError) as error:
         where, why = _first(path, names, wanted, separator, header) or (str(path), arrow.first_line(error))
@@ -77,7 +79,7 @@ def _table(
     double = len(separator) == 2
     return text.read_csv(
         path,
-        text.ReadOptions(column_names=spread if double else names, skip_rows=int(header), block_size=LONGEST),
+        text.ReadOptions(column_names=spread if double else names, skip_rows=int(header), block_size=BLOCK),
         text.ParseOptions(delimiter=separator[0], quote_char=False if double else '"', ignore_empty_lines=False),
         text.ConvertOptions(
             column_types={name: types.get(kind, pyarrow.int64()) for name, kind in wanted.items()}

@@ -44,10 +44,12 @@ def columns(path: pathlib.Path, wanted: Mapping[str, str]) -> dict[str, Any]:
         column = table.column(name)
         try:
             found[name] = arrow.read(column, kind)
+            table = table.drop_columns([name])  # what is read is let go
         except (pyarrow.ArrowException, ValueError, TypeError) as error:
             raise InputError(
                 f"{path}: column {name!r} is of type {column.type} ({arrow.first_line(error)}); wanted {_NAMES[kind]}"
             ) from None
+    pyarrow.default_memory_pool().release_unused()
     return found
 
 

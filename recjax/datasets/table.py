@@ -28,7 +28,8 @@ def table(settings: configs.Data) -> Dataset:
     if not columns.files:
         raise InputError("data.columns.files is empty; type for example --config.data.columns.files=interactions.csv")
     folder = files.folder(settings, columns.files, "type --config.data.path=FOLDER --config.data.columns.files=FILE")
-    rows = ratings.joined([_rows(columns, folder / file) for file in columns.files])
+    rated = settings.drop_below > 0 or settings.least_rating > 0  # else ratings are read, and not kept
+    rows = ratings.joined([_rows(columns, folder / file, rated) for file in columns.files])
     found = ratings.count(settings, rows, ", ".join(columns.files))
     return Dataset(
         found.interactions,
@@ -42,7 +43,7 @@ def table(settings: configs.Data) -> Dataset:
     )
 
 
-def _rows(columns: configs.Columns, path: pathlib.Path) -> Rows:
+def _rows(columns: configs.Columns, path: pathlib.Path, rated: bool) -> Rows:
     kinds = {columns.query: "id", columns.item: "id", columns.time: columns.unit}
     if len(kinds) < 3 or {columns.rating, columns.weight} & set(kinds) - {""} or "" in (columns.query, columns.item):
         raise InputError(
@@ -58,11 +59,12 @@ def _rows(columns: configs.Columns, path: pathlib.Path) -> Rows:
         separator = columns.separator.replace("\\t", "\t")
         found = delimited.columns(path, wanted, separator=separator, header=columns.header)
         place = functools.partial(delimited.place, path, columns.header)
+    rating = _numbers(place, columns.rating, found) if columns.rating else None
     return Rows(
         _ids(place, columns.query, found),
         _ids(place, columns.item, found),
         _time(place, columns.time, found) if columns.time else None,
-        _numbers(place, columns.rating, found) if columns.rating else None,
+        rating if rated else None,
         _weights(place, columns.weight, found) if columns.weight else None,
     )
 
