@@ -131,8 +131,7 @@ def open_run(prepared: Prepared, name: str, folder: pathlib.Path, command: str |
         runs.write_json(folder / resume.CONFIG, {"experiment": name, **settings})
     seed = prepared.config.seed
     command = command or fields.command(prepared.config, configs.Config())
-    data = cards.card(prepared.config.data.name, prepared.dataset, prepared.split)
-    head = {"experiment": name, "command": command, "config": settings, "seed": seed, "data": data}
+    head = {"experiment": name, "command": command, "config": settings, "seed": seed, "data": provenance.data(prepared)}
     before = diagnose.fingerprints(prepared.start.state.params.tables)
     return Run(prepared, folder, head | {"environment": environment()}, before)
 
