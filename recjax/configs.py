@@ -20,6 +20,22 @@ class World:
 
 
 @dataclasses.dataclass(frozen=True)
+class Columns:
+    """How data.name="table" reads its files: a column by its name, without a header by its number, from 1."""
+
+    # In data.path, read as one; NAME.parquet is Parquet, all else is text, a row a line
+    files: tuple[str, ...] = ("interactions.csv",)
+    separator: str = ","  # of text: one character, or "::"
+    header: bool = True  # text opens with the names of the columns
+    query: str = "query"  # any id; whole numbers stay numbers
+    item: str = "item"
+    time: str = ""  # empty: no order is known
+    unit: str = field("s", choices=("s", "ms", "us", "ns", "date"))  # of time, since 1970; date: as 2011-01-31T23:59:59
+    rating: str = ""  # what data.least_rating and data.drop_below look at
+    weight: str = ""  # empty: each interaction weighs 1
+
+
+@dataclasses.dataclass(frozen=True)
 class Data:
     name: str = "languages"  # a member of recjax.datasets
     path: str = ""  # the folder of a data set that is read from files; merged: the folder of its parts' folders
@@ -31,9 +47,15 @@ class Data:
     )  # share_out: the share of each query's interactions that each held-out part gets
     seed: int = field(0, least=0)  # of the draw, where a split draws
     cap: int = field(0, least=0)  # in training a query's interactions weigh as much as so many at most; 0: no cap
-    # movielens: ratings below it are no interactions but impressions, explicit negatives; 0: all are interactions
+    # movielens, table: ratings below it are no interactions but impressions, explicit negatives; 0: all interactions
     least_rating: float = field(0.0, least=0.0)
+    drop_below: float = field(0.0, least=0.0)  # ratings below it are left out, not shown either; 0: none
     repeats: bool = False  # keep a query's repeated interactions with an item
+    # k-core: queries and items with fewer interactions are left out, in rounds until none is
+    least_query: int = field(1, least=1)
+    least_item: int = field(1, least=1)
+    download: bool = False  # movielens: what is not in data.path is fetched from GroupLens, once, into a cache
+    columns: Columns = Columns()  # table
     world: World = World()
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from recjax import (
+    cards,
     checkpoints,
     configs,
     diagnose,
@@ -61,7 +62,7 @@ class Run(NamedTuple):
         """What a person reads first."""
         data = self.head["data"]
         counts = ", ".join(f"{data[one]:,} {one}" for one in ("queries", "items", "interactions"))
-        return f"{self.head['experiment']} on {data['name']}: {counts} -> {self.folder}"
+        return f"{self.head['experiment']} on {data['name']}: {counts} -> {self.folder}\n{cards.line(data)}"
 
 
 class Outcome(NamedTuple):

@@ -1,10 +1,11 @@
 """From a config to all that a run needs: bad input is refused here, before anything is trained or written."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from recjax import configs, datasets, evaluate, fields, fit, methods, parameters, relatedness, splits
+from recjax import configs, cores, datasets, evaluate, fields, fit, leaks, methods, parameters, relatedness, splits
 from recjax.errors import InputError
 from recjax.interactions import check, fingerprint
 from recjax.types import Dataset, Split
@@ -27,16 +28,23 @@ def load(config: configs.Config) -> tuple[Dataset, Split]:
     """
     reader = fields.resolve("data set", config.data.name, fields.members(datasets))
     splitter = fields.resolve("split", config.data.split, fields.members(splits))
-    if reader in set(fields.members(datasets).values()) - {datasets.merged}:
-        fields.refuse_unread(config, configs.Config(), ["data.parts"], f"data.name={config.data.name!r}")
+    _refuse_unread(config, reader)
     dataset = reader(config.data)
     check(dataset)
+    if config.data.drop_below and "below" not in dataset.notes:
+        raise InputError(
+            f"data.drop_below is {config.data.drop_below} and data.name={config.data.name!r} has no ratings; type "
+            "--config.data.drop_below=0, or name a data set of ratings"
+        )
+    dataset = cores.core(dataset, config.data)
     if config.data.least_rating and dataset.impressions is None:
         raise InputError(
             f"data.least_rating is {config.data.least_rating} and data.name={config.data.name!r} has no ratings; type "
-            "--config.data.least_rating=0, or name a data set of MovieLens"
+            "--config.data.least_rating=0, or name a data set of ratings"
         )
-    return dataset, splitter(dataset, config.data)
+    split = splitter(dataset, config.data)
+    leaks.check(dataset, split, config.data.split)
+    return dataset, split
 
 
 def prepare(config: configs.Config, loaded: tuple[Dataset, Split] | None = None) -> Prepared:
@@ -71,12 +79,30 @@ def read(config: configs.Config, loaded: tuple[Dataset, Split] | None = None) ->
     return dataset, split
 
 
+def _refuse_unread(config: configs.Config, reader: Callable) -> None:
+    """What only some of our data sets read is left alone with the others; a user's own reader may read anything."""
+    ours = fields.members(datasets)
+    fetched = {
+        one for name, one in ours.items() if name.startswith("movielens") and one is not datasets.movielens_1m_ncf
+    }
+    readers = {"data.parts": set(), "data.columns": {datasets.table}, "data.download": fetched}
+    for name, some in readers.items():
+        if reader in set(ours.values()) - some - {datasets.merged}:
+            fields.refuse_unread(config, configs.Config(), [name], f"data.name={config.data.name!r}")
+
+
 def _check_new_queries(config: configs.Config, split: Split) -> None:
-    """A table has nothing to say of a query that training has not seen."""
-    if config.model.name != "mf" or config.wals.fold_in:
+    """A table has nothing to say of a query that training has not seen; folding in needs something that is known."""
+    if config.model.name != "mf":
         return
     for held in (split.validation, split.test):
-        new = np.setdiff1d(held.relevant.query, split.train.interactions.query) if held else np.empty(0)
+        met = (held.known if config.wals.fold_in else split.train).interactions.query if held else np.empty(0)
+        new = np.setdiff1d(held.relevant.query, met) if held else np.empty(0)
+        if len(new) and config.wals.fold_in:
+            raise InputError(
+                f"data.split={config.data.split!r} judges {len(new)} queries of which nothing is known, and "
+                "wals.fold_in has nothing to fold in; take another model or split"
+            )
         if len(new):
             raise InputError(
                 f"data.split={config.data.split!r} judges {len(new)} queries without training interactions, whose rows "

@@ -6,21 +6,13 @@ from typing import Any
 import jax
 
 import recjax
-from recjax.interactions import fingerprint
+from recjax import cards
 from recjax.preparation import Prepared
 
 
 def data(prepared: Prepared) -> dict[str, Any]:
-    """What result.json says of the data."""
-    dataset = prepared.dataset
-    return {
-        "name": prepared.config.data.name,
-        "queries": len(dataset.vocabularies["query"]),
-        "items": len(dataset.vocabularies["item"]),
-        "interactions": len(dataset.interactions.query),
-        "order": "unknown" if prepared.split.train.interactions.time is None else "(time, row in the source)",
-        "fingerprint": fingerprint(dataset),
-    }
+    """What result.json says of the data: its card."""
+    return cards.card(prepared.config.data.name, prepared.dataset, prepared.split)
 
 
 def environment() -> dict[str, str]:

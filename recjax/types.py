@@ -51,6 +51,7 @@ class Dataset(NamedTuple):
     `queries` and `corpus` hold features with leading axes M and N. `vocabularies[name][id]` is the raw value
     behind an id; it has an entry for "query", "item" and each feature of ids; equal names share a vocabulary.
     `impressions` are explicit negatives, in the order of interactions: what a query was shown and did not take.
+    `notes` count what reading left out, by reason.
     """
 
     interactions: Interactions
@@ -60,6 +61,7 @@ class Dataset(NamedTuple):
     groups: Groups | None
     repeats: bool  # may a query meet an item again? Then what it has seen is not excluded
     impressions: Interactions | None = None
+    notes: Mapping[str, int] = {}
 
 
 class HeldOut(NamedTuple):
@@ -74,6 +76,18 @@ class HeldOut(NamedTuple):
     candidates: np.ndarray | None = None
 
 
+class Promise(NamedTuple):
+    """What a split promises beside parts that do not overlap; `leaks.check` holds it to that.
+
+    `order`: where times are known, what a query did before what is relevant for it is all that is known of it
+    ("query"), or of anyone ("global"); "" promises nothing. `cold`: the queries ("query") or the items ("item") of
+    what is relevant, with which nothing trains; "" for neither.
+    """
+
+    order: str = "query"
+    cold: str = ""
+
+
 class Split(NamedTuple):
     """Train on `train`; choose settings and the stopping step by `validation`; report `test`, once.
 
@@ -83,6 +97,7 @@ class Split(NamedTuple):
     train: Dataset
     validation: HeldOut | None
     test: HeldOut
+    promise: Promise = Promise()
 
 
 class Lists(NamedTuple):

@@ -29,6 +29,9 @@ FLOORS = [
     },
     {"configs", "linalg", "importance", "frequency", "tables", "interactions", "ragged", "reports", "plots"},
     {
+        "cards",
+        "cores",
+        "leaks",
         "towers",
         "embed",
         "samplers",

@@ -77,7 +77,10 @@ def test_a_run_leaves_a_whole_folder(setup, run, tmp_path, capsys):
     result = read(folder / "result.json")
     assert set(result) == RESULT
     assert (result["status"], result["experiment"], result["seed"]) == ("completed", setup, 0)
-    assert set(result["data"]) == {"name", "queries", "items", "interactions", "order", "fingerprint"}
+    assert set(result["data"]) == {
+        "name", "queries", "items", "interactions", "density", "duplicates", "repeats", "first", "last", "head_1",
+        "head_10", "parts", "left_out", "cold_queries", "cold_items", "order", "fingerprint",
+    }  # fmt: skip
     assert set(result["timing"]) == {
         "compile_s", "train_s", "evaluate_s", "relatedness_s", "folding_s", "diagnosis_s", "checkpoint_s",
         "steps_per_s", "examples_per_s",

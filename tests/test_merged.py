@@ -125,7 +125,7 @@ def test_no_part_is_refused():
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ("movielens_2m=ml-1m", r"unknown data set in data.parts 'movielens_2m'; did you mean 'movielens_1m'"),
+        ("movielens_1n=ml-1m", r"unknown data set in data.parts 'movielens_1n'; did you mean 'movielens_1m'"),
         (f"{__name__}:broken=x", r"data.parts has '.*broken=x', which is read from 'data/x': data/x/file has no rows"),
         ("movielens_1m=nowhere", r"which is read from 'data/nowhere': data.path='data/nowhere' has no ratings.dat; w"),
         ("merged=x", r"which is read from 'data/x': data.parts is empty; wanted two or more different ones"),
@@ -146,7 +146,7 @@ def test_folders_need_a_path():
 
 
 def test_the_real_parts_have_their_counts():
-    pytest.importorskip("pyarrow", reason="pyarrow is an extra: python3 -m pip install -e '.[parquet]'")
+    pytest.importorskip("pyarrow", reason="pyarrow is an extra: python3 -m pip install -e '.[table]'")
     if not all((SHARED / folder).is_dir() for folder in ("ml-1m", "online-retail")):
         pytest.skip("ml-1m and online-retail are not here: they are read from shared/data beside the project")
     found = datasets.merged(configs.Data(name="merged", path=str(SHARED)))

@@ -304,7 +304,8 @@ def where(name):
     zipped = name.replace("movielens_", "ml-")
     return (
         f"wanted the folder of {', '.join(name for name in FILES[name])}: unpack "
-        f"https://files.grouplens.org/datasets/movielens/{zipped}.zip and type --config.data.path=FOLDER/{zipped}"
+        f"https://files.grouplens.org/datasets/movielens/{zipped}.zip and type --config.data.path=FOLDER/{zipped}, or "
+        "with a network --config.data.download=true"
     )
 
 

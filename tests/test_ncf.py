@@ -92,7 +92,7 @@ def test_only_the_candidates_are_ranked(tmp_path):
         lambda params, data: -jnp.arange(110.0)[:, None],
     )
     judge = jax.jit(evaluate.ranker(retriever, configs.Evaluate(k=(1, 8, 99)), 6))
-    ranking = evaluate.rank(judge, (), evaluate.prepare(split.test, 2))
+    ranking = evaluate.rank(judge, (), evaluate.prepare(split.test))
     found = {k: ranking.metrics[f"sampled_recall@{k}"].tolist() for k in (1, 8, 99)}
     assert found == {1: [0, 0, 1], 8: [1, 0, 1], 99: [1, 1, 1]}
     np.testing.assert_allclose(ranking.metrics["sampled_mrr@99"], [1 / 8, 1 / 61, 1], rtol=1e-6)
@@ -215,4 +215,4 @@ def test_the_published_files_have_their_counts():
     assert split.test.candidates.shape == (6040, 100)
     assert np.sum(split.test.candidates < 0) == 156
     np.testing.assert_array_equal(split.test.candidates[:, 0], split.test.relevant.item)
-    assert evaluate.prepare(split.test, 512).candidates.shape == (12, 512, 100)
+    assert evaluate.prepare(split.test).candidates.shape == (12, 512, 100)

@@ -11,7 +11,7 @@ from recjax.datasets import parquet
 from recjax.datasets.online_retail import FILE
 from recjax.errors import InputError
 
-EXTRA = "pyarrow is an extra: python3 -m pip install -e '.[parquet]'"
+EXTRA = "pyarrow is an extra: python3 -m pip install -e '.[table]'"
 pyarrow, store = (pytest.importorskip(name, reason=EXTRA) for name in ("pyarrow", "pyarrow.parquet"))
 
 SHARED = pathlib.Path(__file__).parents[1].parent / "shared" / "data" / "online-retail"
@@ -200,7 +200,7 @@ def test_a_missing_file_says_where_to_get_it(tmp_path):
 def test_without_pyarrow_the_error_says_what_to_install(tmp_path, monkeypatch):
     folder = write(tmp_path)
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    wanted = "is read with pyarrow, which is not installed; type python3 -m pip install -e '.[parquet]'"
+    wanted = "is read with pyarrow, which is not installed; type python3 -m pip install -e '.[table]'"
     assert message(folder) == f"{folder / FILE} {wanted}"
 
 

@@ -11,7 +11,10 @@ from recjax import configs, fields, interactions, splits
 from recjax.errors import InputError
 from recjax.types import Dataset, Interactions
 
-FAMILY = {name: one for name, one in fields.members(splits).items() if name != "ncf"}  # read from files: test_ncf.py
+PUBLISHED = ("ncf", "lightgcn", "lightgcn_tuning")  # read from files: test_ncf.py, test_lists.py
+FAMILY = {name: one for name, one in fields.members(splits).items() if name not in PUBLISHED}
+# Not all interactions are in a part, or in training.
+PARTIAL = ("queries_out", "global_time", "cold_items")
 SETTINGS = configs.Data(share=0.25)
 
 
@@ -160,14 +163,14 @@ def test_last_out_keeps_times():
         assert part.time.tolist() == [time[row] for row in rows(part)]
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILY if name != "queries_out"])
+@pytest.mark.parametrize("name", [name for name in FAMILY if name not in PARTIAL])
 def test_nothing_is_lost_and_nothing_twice(name):
     dataset = random()
     found = all_rows(FAMILY[name](dataset, SETTINGS))
     assert sorted(found["train"] + found["validation"] + found["test"]) == list(range(len(dataset.interactions.query)))
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILY if name != "queries_out"])
+@pytest.mark.parametrize("name", [name for name in FAMILY if name not in PARTIAL])
 def test_what_is_known_at_test_includes_validation(name):
     found = all_rows(FAMILY[name](random(), SETTINGS))
     # last_out_ring shuffles what trains, and not what is known.
@@ -270,3 +273,63 @@ def test_impressions_are_known_no_longer_than_a_querys_interactions(dataset, con
         kept = [time <= ends.get(q, -1) for q, time in zip(shown.query.tolist(), shown.time.tolist(), strict=True)]
         np.testing.assert_array_equal(part.impressions.time, shown.time[kept])
     assert 120 <= len(split.train.impressions.query) < len(split.test.known.impressions.query) + 1 < 361
+
+
+def test_global_time_cuts_at_one_moment():
+    #               row  0  1  2  3  4  5  6  7  8  9
+    dataset = build([0, 1, 0, 2, 0, 1, 3, 0, 1, 2], [0, 1, 2, 3, 4, 5, 5, 7, 8, 9])
+    found = all_rows(splits.global_time(dataset, configs.Data(share=0.2, split="global_time")))
+    assert found == {  # test begins at 8; validation at 5, as row 5 is of the very second of row 6
+        "train": [0, 2, 4, 1, 3],
+        "validation": [7, 5],  # query 3 has not trained
+        "test": [8, 9],
+        "known at validation": [0, 2, 4, 1, 3],
+        "known at test": [0, 2, 4, 7, 1, 5, 3, 6],
+    }
+
+
+@pytest.mark.parametrize("name", ["global_time", "last_out"])
+def test_a_split_by_time_needs_times(name):
+    found = message(name, build([0, 0, 0], None), dataclasses.replace(SETTINGS, split=name))
+    assert found == f"data.split={name!r} needs times and this data set has none; type --config.data.split=share_out"
+
+
+def test_global_time_of_too_few_interactions_is_refused():
+    found = message("global_time", build([0, 0, 0], [1, 2, 3]), configs.Data(share=0.1))
+    assert found.startswith("data.share=0.1 of 3 interactions is none; type for example --config.data.share=0.25")
+
+
+def test_cold_items_train_with_none_of_the_held_out():
+    """All interactions with a held-out item are relevant, but for queries that have no others."""
+    dataset = random()
+    split = splits.cold_items(dataset, SETTINGS)
+    train, item = split.train.interactions, dataset.interactions.item
+    trained = np.unique(train.query)
+    for held in (split.validation, split.test):
+        own = np.unique(held.relevant.item)
+        assert len(own) == int(SETTINGS.share * len(np.unique(item))) == 1
+        assert not np.isin(train.item, own).any()
+        wanted = np.isin(item, own) & np.isin(dataset.interactions.query, trained)
+        assert sorted(rows(held.relevant)) == sorted(dataset.interactions.weight[wanted].tolist())
+    found = all_rows(split)
+    assert sorted(found["known at validation"]) == sorted(found["train"])
+    assert sorted(found["known at test"]) == sorted(found["train"] + found["validation"])
+    assert split.test.known.interactions.time is None
+
+
+def test_cold_queries_have_no_history():
+    dataset = random()
+    split = splits.cold_queries(dataset, SETTINGS)
+    count = len(np.unique(dataset.interactions.query))
+    for held in (split.validation, split.test):
+        judged = np.unique(held.relevant.query)
+        assert len(judged) == int(SETTINGS.share * count)
+        assert not np.isin(held.known.interactions.query, judged).any()
+    assert split.train.interactions.time is not None
+
+
+@pytest.mark.parametrize("name", ["global_time", "cold_items", "cold_queries"])
+def test_a_split_by_share_refuses_half_and_more(name):
+    assert message(name, random(), configs.Data(share=0.5)).startswith(
+        "data.share is 0.5; wanted a share between 0 and"
+    )

@@ -1,5 +1,6 @@
 """A data set's files: the folder that holds them, and their lines; what is wrong is told with file and line."""
 
+import csv
 import io
 import pathlib
 import re
@@ -40,40 +41,67 @@ def ratings(path: pathlib.Path, separator: bytes) -> np.ndarray:
     text = path.read_bytes()
     if not text.strip():
         raise InputError(f"{path} has no ratings; wanted at least one line")
+    lines = text.count(b"\n") + (not text.endswith(b"\n"))
     try:
         found = np.loadtxt(io.BytesIO(text.replace(separator, b"\t")), np.int64, delimiter="\t", comments=None, ndmin=2)
-        right = found.shape[1] == 4 and len(found) == len(text.splitlines()) and found.min() >= 0
+        # A line of tabs where the separator is another is none, though it would read as one.
+        right = found.shape == (lines, 4) and text.count(separator) == 3 * lines and found.min() >= 0
     except ValueError:
         right = False
     if not right:
         number = r"\d{1,18}"
-        line = re.compile(separator.join([number.encode()] * 4) + rb"\Z")
-        for row, one in enumerate(text.splitlines(), 1):
+        line = re.compile(separator.join([number.encode()] * 4) + rb"\r?\Z")
+        for row, one in enumerate(text.removesuffix(b"\n").split(b"\n"), 1):
             if not line.match(one):
                 wanted = separator.decode().join(["query", "item", "rating", "time"]).replace("\t", "<tab>")
                 raise InputError(f"{path}:{row}: {one[:80]!r} is malformed; wanted {wanted} in whole numbers")
-        raise InputError(f"{path} holds numbers that are too large; wanted whole numbers of at most 18 digits")
+        raise InputError(f"{path} could not be read; wanted lines that end with a newline")
     return found
 
 
-def rows(path: pathlib.Path, separator: str, columns: int, read: Callable) -> list:
+def whole(text: str) -> int:
+    """A whole number of 0 or more, in plain digits: `int` would take more.
+
+    Raises:
+        ValueError: something else.
+    """
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        raise ValueError(f"{text[:80]!r} is no whole number")
+    return int(text)
+
+
+def rows(
+    path: pathlib.Path,
+    separator: str,
+    columns: int,
+    read: Callable,
+    encoding: str = "latin-1",
+    *,
+    header: Sequence[str] = (),
+) -> list:
     """A small file, row by row.
 
     Args:
+        separator: where it is a comma, values may stand in quotes.
         read: turns the strings of a row into what is wanted of it, and refuses them by a ValueError or a KeyError.
+        header: the columns' names, which the first line must tell.
 
     Raises:
-        InputError: a row that has not so many columns, or that `read` refused.
+        InputError: a row that has not so many columns, or that `read` refused; another first line.
     """
     found = []
-    for number, line in enumerate(path.read_text("latin-1").rstrip("\n").split("\n"), 1):
-        row = line.split(separator)
+    for number, line in enumerate(path.read_bytes().rstrip(b"\r\n").split(b"\n"), 1):
         try:
+            text = line.removesuffix(b"\r").decode(encoding)
+            row = next(csv.reader([text], strict=True), [""]) if separator == "," else text.split(separator)
             if len(row) != columns:
                 raise ValueError(f"it has {len(row)} columns")
-            found.append(read(row))
-        except (ValueError, KeyError) as error:
+            if number > 1 or not header:
+                found.append(read(row))
+            elif row != list(header):
+                raise ValueError(f"it is not {','.join(header)}")
+        except (ValueError, KeyError, csv.Error) as error:
             raise InputError(
-                f"{path}:{number}: {line[:80]!r} is malformed ({error}); wanted {columns} columns"
+                f"{path}:{number}: {line[:80].decode('latin-1')!r} is malformed ({error}); wanted {columns} columns"
             ) from None
     return found

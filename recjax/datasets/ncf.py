@@ -105,8 +105,8 @@ def held_out(settings: configs.Data) -> tuple[np.ndarray, np.ndarray]:
 def _negatives(row: list[str]) -> tuple[tuple[int, int], list[int]]:
     pair = re.fullmatch(r"\((\d{1,18}),(\d{1,18})\)", row[0])
     if not pair:
-        raise ValueError(f"it opens with {row[0]!r}, which is not (query,item)")
+        raise ValueError(f"it opens with {row[0][:80]!r}, which is not (query,item)")
     for one in row[1:]:
         if not re.fullmatch(r"\d{1,18}", one):
-            raise ValueError(f"{one!r} is no item id")
+            raise ValueError(f"{one[:80]!r} is no item id")
     return (int(pair[1]), int(pair[2])), [int(one) for one in row[1:]]

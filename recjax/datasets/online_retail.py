@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from recjax import configs
-from recjax.datasets import files, parquet
-from recjax.datasets.parquet import Text
+from recjax.datasets import arrow, files, parquet
+from recjax.datasets.arrow import Text
 from recjax.errors import InputError
 from recjax.interactions import arrange, encode, encode_words, most_frequent
 from recjax.types import Dataset
@@ -86,7 +86,7 @@ def _kept(path: pathlib.Path, found: dict[str, Any]) -> np.ndarray:
     for name in ("StockCode", "Country"):
         parquet.require(path, name, (found[name].ids >= 0) | ~counts, "nothing", "text")
     time = found["InvoiceDate"]
-    parquet.require(path, "InvoiceDate", (time != parquet.NO_TIME) | ~counts, "nothing", "a time")
+    parquet.require(path, "InvoiceDate", (time != arrow.NO_TIME) | ~counts, "nothing", "a time")
     if not counts.any():
         raise InputError(f"{path} has no purchase of a known customer; wanted at least one")
     return np.flatnonzero(counts)
