@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import subprocess
 import sys
 
 import jax
@@ -324,8 +325,11 @@ def test_a_budget_says_how_many_trials_fit(config, split):
     assert 0 <= memory.least(mf, split.train) - adam < 100
 
 
-@pytest.mark.skipif(shutil.which("sbatch") is None, reason="Slurm is not installed: bash docs/slurm.sh does it")
 def test_slurm_runs_a_sweep(run, tmp_path, capsys):
+    if shutil.which("sbatch") is None:
+        pytest.skip("Slurm is not installed: bash docs/slurm.sh does it")
+    if "is UP" not in subprocess.run(["scontrol", "ping"], capture_output=True, text=True, check=False).stdout:
+        pytest.skip("Slurm is installed and not running: bash docs/slurm.sh starts it")
     assert run(*GIVEN, "--sweep=seed=0:2", "--executor=slurm", "--slurm=timeout_min=5", "--workdir=here") == 0
     assert "2 of 2 trials completed" in capsys.readouterr().out
     assert list((tmp_path / "here/jobs").glob("*_submission.sh"))
