@@ -241,15 +241,21 @@ def test_the_setups_keep_their_claim_on_movielens(setup, times):
     assert sum(seconds[part]["mean"] for part in ("compile_s", "train_s", "evaluate_s")) < 300
 
 
-@pytest.mark.parametrize("cure", ["uniform negatives", "gravity"])
-def test_folding_keeps_its_claim(cure):
+@pytest.mark.parametrize("model", ["MF", "DNN"])
+def test_folding_keeps_its_claim(model):
     result = load("folding")
-    folded = mean(result, "positives only", "cross_group_share@10")
-    assert folded >= 0.3
-    assert mean(result, cure, "cross_group_share@10") <= folded / 10
-    assert mean(result, cure, "recall@10") >= 0.95 * mean(result, "full softmax", "recall@10")
-    done = zip(result["best_steps"]["full softmax"], result["steps"]["full softmax"], strict=True)
-    assert all(best < last for best, last in done)
+    share, recall = (
+        {row: mean(result, row, metric) for row in result["rows"] if row.startswith(model)}
+        for metric in ("cross_group_share@10", "in_group_recall@10")
+    )
+    alone = {f"{model}, {loss}, positives only" for loss in ("squared", "logistic")}
+    assert all((share[row] > 0.7) == (model == "DNN") for row in alone)
+    assert all(share[row] <= 0.01 for row in share.keys() - alone)
+    full = f"{model}, full softmax"
+    kept = {row.removeprefix(f"{model}, ") for row in share if recall[row] >= 0.98 * recall[full]} - {"full softmax"}
+    gravity = {f"squared, gravity {weight}" for weight in (10, 30, 100, 300)}
+    both = {"logistic, gravity 6", "softmax, hard"}
+    assert kept == both | (gravity if model == "DNN" else {"softmax, popularity", "softmax, adaptive"})
 
 
 @pytest.mark.parametrize("world", ["embedded world", "MovieLens 1M"])
