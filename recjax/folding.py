@@ -12,6 +12,7 @@ from recjax.types import Dataset
 
 SHARES = (0.5, 0.9, 0.99)
 CLEAR = 0.1  # a mean below this share of the spread that it is compared with is not clearly positive
+RELATED = 1e-6  # what observed pairs are related on average, at least: below is rounding
 
 
 def factors(dataset: Dataset, rank: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +37,8 @@ def excess(
     Source: Xin et al. 2017; the common scale is ours.
 
     Raises:
-        InputError: the scores' mean over observed pairs is not clearly positive: then the form has no scale.
+        InputError: the scores' mean over observed pairs is not clearly positive, or their mean relatedness is not (cold
+            queries, of which nothing is known): then the form has no scale.
 
     >>> scores, related = np.array([[1.0, 3.0]]), np.array([[2.0, 2.0]])
     >>> excess(scores, related, observed_scores=np.array([2.0]), observed_related=np.array([2.0])).tolist()
@@ -49,6 +51,8 @@ def excess(
             f"folding_excess: the mean score of observed pairs is {mean:.4g} and their root mean square {size:.4g}; "
             f"wanted a mean above {CLEAR} of it. The other folding measures stand"
         )
+    if not float(np.mean(observed_related)) > RELATED:
+        raise InputError("folding_excess: no observed pair is related to anything known; wanted queries with a history")
     return np.mean(np.maximum(0.0, scores / mean - related / float(np.mean(observed_related))), axis=-1)
 
 

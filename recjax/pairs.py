@@ -58,12 +58,14 @@ def draw(held: HeldOut, factors: tuple[np.ndarray, np.ndarray], size: int) -> Pa
     rng, known, judged = np.random.default_rng(0), held.known, np.unique(held.relevant.query)
     row_of, items = np.full(len(known.vocabularies["query"]), -1), len(known.vocabularies["item"])
     row_of[judged] = np.arange(len(judged))
-    rows = row_of[known.interactions.query]
+    observed, rows = known.interactions, row_of[known.interactions.query]
+    if not np.any(rows >= 0):  # of cold queries nothing is known: what is relevant stands in for it
+        observed, rows = held.relevant, row_of[held.relevant.query]
     usable = np.flatnonzero(rows >= 0)
     chosen = rng.choice(usable, min(len(usable), 16 * size), replace=False)
     some_queries = rng.choice(len(judged), min(len(judged), size), replace=False)
     some_items = rng.choice(items, min(items, size), replace=False)
-    places = Places(rows[chosen], known.interactions.item[chosen], some_queries, some_items)
+    places = Places(rows[chosen], observed.item[chosen], some_queries, some_items)
     left, right = factors[0][judged], factors[1]
     observed_related = np.sum(left[places.observed_rows] * right[places.observed_items], axis=-1)
     groups = None

@@ -362,6 +362,14 @@ def test_negatives_and_gravity_cost_what_the_page_says():
         assert all(row["to_uniform"] <= 1.3 for name, row in rows.items() if name not in dear)
 
 
+def test_reading_a_table_costs_what_the_page_says():
+    result, page = load("benchmarks/load"), (ROOT / "docs" / "data.md").read_text()
+    assert result["command"] in page
+    assert reports.table(result["rows"], ("file_gb", "read_s", "arrays_gb", "peak_gb", "peak_to_arrays")) in page
+    assert all(row["read_s"] < 30 for row in result["rows"].values())
+    assert all(row["peak_to_arrays"] < 6 for row in result["rows"].values())
+
+
 def test_the_courses_exercise_keeps_its_claim():
     ndcg = {row: one["ndcg@10"]["mean"] for row, one in load("colab")["rows"].items()}
     assert ndcg["mf, observed pairs"] <= ndcg["random"]

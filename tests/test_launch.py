@@ -147,6 +147,15 @@ def test_the_same_seed_gives_the_same_numbers_and_another_gives_others(run, tmp_
         np.testing.assert_array_equal(arrays["a"][name], arrays["b"][name])
 
 
+def test_a_run_judges_queries_of_which_nothing_is_known(run, tmp_path):
+    cold = ["--config.data.split=cold_queries", "--config.data.share=0.2"]
+    assert run("--workdir=here", *SMALL, *cold, config="two_tower") == 0
+    result = read(tmp_path / "here" / "result.json")
+    assert result["data"]["cold_queries"] == 1.0
+    assert "wanted queries with a history" in result["refused"]["folding_excess"]
+    assert "random_pair_auc" in result["metrics"]
+
+
 def test_training_stops_when_validation_does_not_improve(run, tmp_path):
     patient = ["--config.train.patience=2", "--config.train.epochs=500", "--config.train.evaluate=0.05"]
     assert run("--workdir=here", *[one for one in SMALL if "epochs" not in one], *patient) == 0
