@@ -258,6 +258,16 @@ def test_folding_keeps_its_claim(model):
     assert kept == both | (gravity if model == "DNN" else {"softmax, popularity", "softmax, adaptive"})
 
 
+def test_hard_negatives_keep_their_claim():
+    result = load("hard_negatives")
+    assert mean(result, "full softmax", "hardest_0.1") > 0.8
+    assert 0.09 < mean(result, "untrained", "hardest_0.1") < 0.11
+    full = mean(result, "full softmax", "ndcg@10")
+    assert mean(result, "hardest tenth", "ndcg@10") >= 0.98 * full
+    assert mean(result, "hardest fiftieth", "ndcg@10") < 2 / 3 * full
+    assert mean(result, "hardest fiftieth", "cross_group_share@10") > 0.05
+
+
 @pytest.mark.parametrize("world", ["embedded world", "MovieLens 1M"])
 def test_folding_is_cheap_enough_for_every_evaluation(world):
     assert mean(load("folding_cost"), world, "folding_ms") < 100
