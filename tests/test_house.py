@@ -258,6 +258,17 @@ def test_folding_keeps_its_claim(model):
     assert kept == both | (gravity if model == "DNN" else {"softmax, popularity", "softmax, adaptive"})
 
 
+def test_the_evaluator_keeps_its_claims():
+    result = load("benchmarks/evaluate")
+    page = (ROOT / "docs" / "evaluation.md").read_text()
+    assert reports.table(result["rows"], ("s", "s_min", "s_max", "to_ours", "ndcg@20")) in page
+    assert result["command"] in page
+    assert all(row["to_ours"] > 1.4 for name, row in result["rows"].items() if name != "recjax")
+    for row in result["large"].values():
+        assert reports.table(result["large"], list(row)) in page
+        assert row["peak_gb"] < 4
+
+
 def test_hard_negatives_keep_their_claim():
     result = load("hard_negatives")
     assert mean(result, "full softmax", "hardest_0.1") > 0.8
