@@ -1,10 +1,13 @@
 """The command line of a benchmark: flags, and errors that a person can act on."""
 
+import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from absl import app, flags, logging
 
+from recjax import runs
 from recjax.errors import InputError
 
 
@@ -21,6 +24,14 @@ def run(main: Callable[[], None]) -> None:
             _fail(error)
 
     app.run(guarded, flags_parser=_parse)
+
+
+def save(place: str | None, result: Mapping[str, Any]) -> None:
+    """Writes the numbers to PLACE.json, where a place was given."""
+    if place:
+        path = pathlib.Path(f"{place}.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        runs.write_json(path, result)
 
 
 def whole(flag: flags.FlagHolder) -> list[int]:

@@ -29,7 +29,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from implicit.evaluation import ranking_metrics_at_k
 from irspack import Evaluator
 
-from recjax import configs, evaluate, fields, reports, retrievers, runs, wals
+from recjax import configs, evaluate, fields, reports, retrievers, wals
 from recjax.errors import InputError
 from recjax.types import Dataset, HeldOut, Interactions, Params
 
@@ -210,10 +210,7 @@ def main() -> None:
     if LARGE.value:
         row = result["large"] = {f"M = N = {LARGE.value:,}": large(LARGE.value)}
         print(f"\n{reports.table(row, list(next(iter(row.values()))))}")
-    if SAVE.value:
-        path = pathlib.Path(f"{SAVE.value}.json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        runs.write_json(path, result)
+    command.save(SAVE.value, result)
 
 
 if __name__ == "__main__":

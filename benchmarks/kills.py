@@ -177,11 +177,8 @@ def main() -> None:
             print(reports.listing([{"run": name, **rows[name]}]), flush=True)
     rows["together"] = {name: sum(row[name] for row in rows.values()) for name in COLUMNS}
     print(reports.listing([{"run": name, **row} for name, row in rows.items()]))
-    if SAVE.value:
-        path = pathlib.Path(f"{SAVE.value}.json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        command_line = shlex.join(["python", *sys.argv])
-        runs.write_json(path, {"command": command_line, "environment": machine.device(), "rows": rows})
+    told = shlex.join(["python", *sys.argv])
+    command.save(SAVE.value, {"command": told, "environment": machine.device(), "rows": rows})
 
 
 if __name__ == "__main__":
@@ -189,7 +186,7 @@ if __name__ == "__main__":
     import machine
     from absl import flags
 
-    from recjax import reports, runs
+    from recjax import reports
 
     KILLS = flags.DEFINE_integer("kills", 50, "Over all runs.", 1)
     SAVE = flags.DEFINE_string("save", None, "The numbers are written to SAVE.json.")

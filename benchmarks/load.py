@@ -25,7 +25,7 @@ import machine
 import numpy as np
 from absl import flags
 
-from recjax import configs, datasets, reports, runs
+from recjax import configs, datasets, reports
 
 QUERIES, ITEMS = 200_000, 50_000
 COLUMNS = ("file_gb", "duplicates", "read_s", "million_rows_s", "arrays_gb", "peak_gb", "peak_to_arrays")
@@ -102,17 +102,14 @@ def main() -> None:
             rows[name]["seconds"] = [one["read_s"] for one in found]
             print(name, reports.number(rows[name]["read_s"]), "s", flush=True)
     print(reports.table(rows, COLUMNS))
-    if SAVE.value:
-        result = {
-            "command": shlex.join(["python", *sys.argv]),
-            "machine": {**machine.device(), "python": platform.python_version(), "load": os.getloadavg()[0]},
-            "rows": rows,
-            "interactions": ROWS.value,
-            "repeats": REPEATS.value,
-        }
-        path = pathlib.Path(SAVE.value + ".json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        runs.write_json(path, result)
+    result = {
+        "command": shlex.join(["python", *sys.argv]),
+        "machine": {**machine.device(), "python": platform.python_version(), "load": os.getloadavg()[0]},
+        "rows": rows,
+        "interactions": ROWS.value,
+        "repeats": REPEATS.value,
+    }
+    command.save(SAVE.value, result)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python benchmarks/negatives.py --save=resu
 
 import importlib.metadata
 import os
-import pathlib
 import platform
 import shlex
 import sys
@@ -20,7 +19,7 @@ import machine
 import steps
 from absl import flags
 
-from recjax import configs, fields, reports, runs
+from recjax import configs, fields, reports
 
 SIZES = flags.DEFINE_list("sizes", ["10000", "1000000"], "M and N: queries and items.")
 ROUNDS = flags.DEFINE_integer("rounds", 15, "Timed dispatches of each contender.", 1)
@@ -87,10 +86,7 @@ def main() -> None:
     for size in command.whole(SIZES):
         rows = result["rows"][str(size)] = measure(size)
         print(f"\nM = N = {size:,}; ms a step\n\n{reports.table(rows, COLUMNS)}", flush=True)
-        if SAVE.value:
-            path = pathlib.Path(f"{SAVE.value}.json")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            runs.write_json(path, result)
+        command.save(SAVE.value, result)
 
 
 if __name__ == "__main__":

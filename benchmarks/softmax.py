@@ -9,7 +9,6 @@ python benchmarks/softmax.py --save=results/benchmarks/softmax
 
 import importlib.metadata
 import json
-import pathlib
 import platform
 import shlex
 import subprocess
@@ -26,7 +25,7 @@ import machine
 import numpy as np
 from absl import flags
 
-from recjax import errors, partition, reports, runs
+from recjax import errors, partition, reports
 
 try:
     import torch
@@ -203,8 +202,7 @@ def _measure(methods: list[str]) -> None:
                 row.update(_child(method, count))
             shown[f"N={count} {method}"] = {one: row.get(one) for one in COLUMNS}
             _say(f"N={count} {method}: " + ", ".join(f"{one} {reports.number(row.get(one))}" for one in COLUMNS))
-        if SAVE.value:
-            runs.write_json(pathlib.Path(f"{SAVE.value}.json"), result)
+        command.save(SAVE.value, result)
     print(f"\n{reports.table(shown, COLUMNS)}")
 
 
@@ -219,8 +217,6 @@ def main() -> None:
             raise errors.unknown("name in --alone", ALONE.value, METHODS)
         print(json.dumps(alone(ALONE.value, int(ITEMS.value[0]))))
         return
-    if SAVE.value:
-        pathlib.Path(SAVE.value).parent.mkdir(parents=True, exist_ok=True)
     _measure(_check())
 
 

@@ -10,7 +10,6 @@ GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python benchmarks/step_cost.py --save=resu
 import importlib.metadata
 import json
 import os
-import pathlib
 import platform
 import shlex
 import statistics
@@ -24,7 +23,7 @@ import machine
 import steps
 from absl import flags
 
-from recjax import errors, reports, rows, runs
+from recjax import errors, reports, rows
 
 SIZES = flags.DEFINE_list("sizes", ["10000", "100000", "1000000", "10000000"], "N: rows of each table.")
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Processes of each contender and size.", 1)
@@ -111,8 +110,6 @@ def main() -> None:
     sizes = command.whole(SIZES)
     if ALONE.value not in (None, "base", *steps.CONTENDERS):
         raise errors.unknown("name in --alone", ALONE.value, ("base", *steps.CONTENDERS))
-    if SAVE.value:
-        pathlib.Path(SAVE.value).parent.mkdir(parents=True, exist_ok=True)
     if steps.torch is not None:
         steps.torch.set_num_threads(contestants.THREADS)
     if ALONE.value:
@@ -135,8 +132,7 @@ def main() -> None:
     }
     for found in result["rows"].values():
         compare(found, gemm, copy)
-    if SAVE.value:
-        runs.write_json(pathlib.Path(f"{SAVE.value}.json"), result)
+    command.save(SAVE.value, result)
     for size, found in result["rows"].items():
         print(f"\nN = {int(size):,} rows a table; ms a step\n\n{reports.table(found, COLUMNS)}")
     growth = {

@@ -21,7 +21,7 @@ import machine
 import numpy as np
 from absl import flags
 
-from recjax import configs, experiment, fields, preparation, reports, runs
+from recjax import configs, experiment, fields, preparation, reports
 from recjax.clock import Clock
 from recjax.sweeps import choice, engine, executors, space
 
@@ -46,15 +46,6 @@ SETUPS = {
 
 def main() -> None:
     rows: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory() as place:
-        cache = str(pathlib.Path(place) / "cache")
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
-        jax.config.update("jax_compilation_cache_dir", cache)
-        for (name, overrides), epochs in zip(SETUPS.items(), EPOCHS.value, strict=True):
-            path = str(pathlib.Path(DATA.value) / overrides["data.path"])
-            texts = overrides | {"data.path": path, "train.epochs": epochs}
-            rows[name] = _measure(texts, pathlib.Path(place) / overrides["data.name"])
-            print(reports.table({name: rows[name]}, list(rows[name])), flush=True)
     found = {
         "command": shlex.join(["python", *sys.argv]),
         "repeats": REPEATS.value,
@@ -65,8 +56,16 @@ def main() -> None:
         "environment": experiment.environment() | machine.device(),
         "rows": rows,
     }
-    if SAVE.value:
-        runs.write_json(pathlib.Path(SAVE.value + ".json"), found)
+    with tempfile.TemporaryDirectory() as place:
+        cache = str(pathlib.Path(place) / "cache")
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
+        jax.config.update("jax_compilation_cache_dir", cache)
+        for (name, overrides), epochs in zip(SETUPS.items(), EPOCHS.value, strict=True):
+            path = str(pathlib.Path(DATA.value) / overrides["data.path"])
+            texts = overrides | {"data.path": path, "train.epochs": epochs}
+            rows[name] = _measure(texts, pathlib.Path(place) / overrides["data.name"])
+            print(reports.table({name: rows[name]}, list(rows[name])), flush=True)
+            command.save(SAVE.value, found)  # the next setup takes long
 
 
 def _measure(texts: dict[str, str], place: pathlib.Path) -> dict[str, float]:

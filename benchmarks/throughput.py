@@ -88,7 +88,6 @@ def measure(setup: str, folder: str, epochs: float) -> dict[str, Any]:
             config,
             start,
             split.validation,
-            len(split.train.interactions.query),
             watch,
             log=lambda line: runs.append_line(pathlib.Path(workdir) / "metrics.jsonl", line),
             echo=lambda line: print(f"{setup}: {line}", flush=True),
@@ -148,10 +147,7 @@ def _measure(folder: str) -> None:
             row = process.submit(measure, setup, folder, EPOCHS.value).result()
         result["rows"][setup] = row
         print(f"{setup}: " + ", ".join(f"{one} {reports.number(row[one])}" for one in COLUMNS), flush=True)
-        if SAVE.value:
-            path = pathlib.Path(f"{SAVE.value}.json")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            runs.write_json(path, result)
+        command.save(SAVE.value, result)
     print(f"\nMovieLens 1M, {EPOCHS.value:g} epochs\n\n{reports.table(result['rows'], COLUMNS)}")
 
 

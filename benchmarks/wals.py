@@ -258,8 +258,7 @@ def _measure(methods: tuple[str, ...], datasets: Mapping[str, Dataset]) -> None:
             rows[label] = {name: value for name, value in row.items() if name in columns}
             numbers = ", ".join(f"{name} {reports.number(rows[label].get(name)) or '-'}" for name in columns[:4])
             _say(f"{measure.__name__} {label}: {numbers}")
-            if SAVE.value:
-                runs.write_json(pathlib.Path(f"{SAVE.value}.json"), result)
+            command.save(SAVE.value, result)
         shown[measure.__doc__.splitlines()[0]] = reports.table(rows, columns)
     for title, table in shown.items():
         print(f"\n{title}\n\n{table}")
@@ -286,8 +285,6 @@ def main() -> None:
     if SEARCH.value:
         _grid(datasets)
         return
-    if SAVE.value:
-        pathlib.Path(SAVE.value).parent.mkdir(parents=True, exist_ok=True)
     _measure(tuple(METHODS.value) or known, datasets)
 
 

@@ -35,7 +35,7 @@ def report(config: configs.Config, echo: Callable[[str], None] = print) -> list[
     free = at_hand()
     require(sizes(config, split), free)
     start = fit.start(config, split.train)
-    steps = min(STEPS, train.steps(config.train, len(split.train.interactions.query) / start.examples))
+    steps = min(STEPS, train.steps(config.train, start.epoch))
     arguments = start.knobs, start.key, start.state, start.data
     program = jax.jit(train.block(start.advance, steps), donate_argnums=2).lower(*arguments).compile()
     parts = memory(config, split, start, program)

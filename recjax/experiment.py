@@ -116,9 +116,9 @@ def run(
         if not fresh:
             earlier = resume.begin(folder, opened.identity, environment(), prepared.start.state, echo)
         listener = listener or interruption.Listener()
-        own = {"echo": echo, "stop": listener, "profile": folder / "profile" if profile else None}
+        place = folder / "profile" if profile else None
         with failing(opened), listener.waiting():
-            fitted, clock = _train(opened, earlier, board, own)
+            fitted, clock = _train(opened, earlier, echo, listener, place, board)
         with failing(opened):
             return finish(opened, fitted, clock, echo)
 
@@ -152,10 +152,16 @@ def failing(run: Run) -> Iterator[None]:
         raise
 
 
-def _train(run: Run, earlier: checkpoints.Checkpoint | None, board: bool, own: dict[str, Any]) -> tuple[fit.Fit, Clock]:
-    """Trains; `own` is what `fit.fit` gets as it is."""
-    (config, _, split, start), folder = run.prepared, run.folder
-    clock, interactions = Clock(), len(split.train.interactions.query)
+def _train(
+    run: Run,
+    earlier: checkpoints.Checkpoint | None,
+    echo: Callable[[str], None],
+    stop: Callable[[], bool],
+    profile: pathlib.Path | None,
+    board: bool,
+) -> tuple[fit.Fit, Clock]:
+    """Trains, with checkpoints."""
+    (config, _, split, start), folder, clock = run.prepared, run.folder, Clock()
     log = functools.partial(runs.append_line, folder / resume.METRICS)
     before = earlier.about["progress"]["lines"] if earlier else ()
     about = {**run.identity, "environment": run.head["environment"]}
@@ -163,8 +169,8 @@ def _train(run: Run, earlier: checkpoints.Checkpoint | None, board: bool, own: d
         tensorboard.beside(log, folder, before) if board else contextlib.nullcontext(log) as each,
         contextlib.closing(checkpoints.Saver(folder, config.checkpoint, about)) as saver,
     ):
-        more: dict[str, Any] = {"log": each, "earlier": earlier, "saver": saver}
-        return fit.fit(config, start, split.validation, interactions, clock, **own, **more), clock
+        own = functools.partial(fit.fit, log=each, echo=echo, earlier=earlier, saver=saver, stop=stop, profile=profile)
+        return own(config, start, split.validation, clock), clock
 
 
 def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None]) -> Outcome:

@@ -91,7 +91,6 @@ def fit(
     config: configs.Config,
     start: methods.Start,
     validation: HeldOut | None,
-    interactions: int,
     clock: Clock,
     *,
     log: Callable[[dict[str, Any]], None],
@@ -106,7 +105,6 @@ def fit(
 
     Args:
         validation: None: every epoch is done and the last parameters are kept.
-        interactions: E, how many examples make an epoch.
         log: gets a line for each block of steps and for each evaluation.
         echo: gets what a person should read.
         earlier: where to go on; None: from the beginning.
@@ -126,7 +124,7 @@ def fit(
         state, params, progress = _go_on(earlier, state, clock, log)
     found = judging.validation(config, start, validation, state.params, clock) if validation else None
     blocks: dict[int, Callable] = {}
-    schedule = plan(config.train, interactions / start.examples)
+    schedule = plan(config.train, start.epoch)
     total, before, started = schedule[-1][1], progress.step, time.perf_counter() - clock.get("compile_s", 0.0)
     with display.bar(total, before, quiet=quiet) as bar, profiling.traced(profile, echo) as trace:
         for first, last, judged in schedule:

@@ -44,6 +44,7 @@ class Start(NamedTuple):
     begin: Callable[[configs.Config], tuple[dict[str, Array], Key, State]]
     data: Any  # of the step
     examples: int  # that a step looks at
+    epoch: float  # in steps
     retriever: retrievers.Retriever
     serving: Callable[[HeldOut], Any]
     shared: Shared
@@ -89,8 +90,9 @@ def gradient(config: configs.Config, dataset: Dataset) -> Start:
         return negatives.report(draws, split)
 
     advance = train.step(config, parts)
-    begun, examples = begin(config), config.train.batch
-    return Start(advance, *begun, begin, data, examples, retriever, lambda held: (), Shared(), examine)
+    size = config.train.batch
+    epoch = len(dataset.interactions.query) / size
+    return Start(advance, *begin(config), begin, data, size, epoch, retriever, lambda held: (), Shared(), examine)
 
 
 def wals(config: configs.Config, dataset: Dataset) -> Start:
@@ -149,7 +151,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
     retriever = retrievers.model_retriever(model, scores.dot)._replace(ready=ready)
     data = alternating.prepare(dataset, config.wals)
     advance = alternating.step(config.wals)
-    return Start(advance, *begin(config), begin, data, len(query), retriever, serving, Shared())
+    return Start(advance, *begin(config), begin, data, len(query), 1.0, retriever, serving, Shared())
 
 
 def _refuse_gradient(config: configs.Config) -> None:

@@ -39,13 +39,10 @@ def train(config: configs.Config) -> Trained:
         DivergedError: a number was not finite.
     """
     _, _, split, start = preparation.prepare(config)
-    clock, interactions = Clock(), len(split.train.interactions.query)
-    fitted = fit.fit(
-        config, start, split.validation, interactions, clock, log=lambda line: None, echo=lambda text: None
-    )
-    epoch = interactions / start.examples
+    clock = Clock()
+    fitted = fit.fit(config, start, split.validation, clock, log=lambda line: None, echo=lambda text: None)
     steps = fitted.progress.step
-    return Trained(config, split, start.retriever, fitted.params, start.knobs, start.serving, steps, epoch, clock)
+    return Trained(config, split, start.retriever, fitted.params, start.knobs, start.serving, steps, start.epoch, clock)
 
 
 def params_of(trained: Trained, held: HeldOut) -> tuple[Params, dict[str, Array], object]:

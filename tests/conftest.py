@@ -1,13 +1,18 @@
 """Shapes in annotations are enforced in every test; a small world to test on."""
 
+import sys
+
 import jax
 import jax.numpy as jnp
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 from jaxtyping import install_import_hook
 
 install_import_hook("recjax", "beartype.beartype")
 
-from recjax import batches, configs, datasets, embed, fields, splits, train  # noqa: E402  after the hook
+import launch  # noqa: E402  after the hook
+from recjax import batches, configs, datasets, embed, fields, splits, train  # noqa: E402
 
 WORLD = configs.World(queries=120, items=120, groups=3, interactions=12)
 
@@ -73,3 +78,22 @@ def build(knobs):
         return config, train.step(config, parts), train.init(params, parts, knobs(config), data), data
 
     return build
+
+
+@pytest.fixture
+def launched(tmp_path, monkeypatch):
+    """launch.py with these arguments, in an empty folder; returns the exit status."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        argv = ["launch.py", *arguments]
+        monkeypatch.setattr(sys, "argv", argv)
+        with flagsaver.flagsaver():
+            flags.FLAGS.unparse_flags()
+            try:
+                launch.main(launch._parse(argv))
+            except SystemExit as stop:
+                return stop.code
+        return 0
+
+    return call

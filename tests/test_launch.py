@@ -10,8 +10,6 @@ import sys
 import jax
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 import launch
 from recjax import configs, evaluate, fields, parameters, preparation
@@ -37,20 +35,11 @@ RESULT = {
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Launches in an empty folder; returns the exit status."""
-    monkeypatch.chdir(tmp_path)
+def run(launched):
+    """Launches one of our experiments."""
 
     def call(*arguments, config="softmax"):
-        argv = ["launch.py", *([f"--config={ROOT / 'experiments' / config}.py"] if config else []), *arguments]
-        monkeypatch.setattr(sys, "argv", argv)
-        with flagsaver.flagsaver():
-            flags.FLAGS.unparse_flags()
-            try:
-                launch.main(launch._parse(argv))
-            except SystemExit as stop:
-                return stop.code
-        return 0
+        return launched(*([f"--config={ROOT / 'experiments' / config}.py"] if config else []), *arguments)
 
     return call
 

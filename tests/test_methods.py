@@ -118,15 +118,7 @@ def test_new_queries_are_judged_by_fold_in(alternating, dataset):
 def test_a_split_without_validation_keeps_the_last_step(alternating, split):
     start = fit.start(alternating, split.train)
     lines = []
-    found = fit.fit(
-        alternating,
-        start,
-        None,
-        len(split.train.interactions.query),
-        Clock(),
-        log=lines.append,
-        echo=pytest.fail,
-    )
+    found = fit.fit(alternating, start, None, Clock(), log=lines.append, echo=pytest.fail)
     assert found.progress.best_step == found.progress.step == 3
     assert [line["step"] for line in lines] == [1, 2, 3]
     again = fit.start(alternating, split.train)

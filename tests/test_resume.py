@@ -40,11 +40,11 @@ def train(config, split, folder, stop=lambda: False):
     start, lines = fit.start(config, split.train), []
     earlier = checkpoints.find(folder, start.state)
     saver = checkpoints.Saver(folder, config.checkpoint, {})
-    clock, size = Clock(), len(split.train.interactions.query)
+    clock = Clock()
     held = split.validation if config.train.method == "wals" else None  # whose programs are small
     try:
         found = fit.fit(
-            config, start, held, size, clock,
+            config, start, held, clock,
             log=lines.append, echo=lambda text: None, earlier=earlier, saver=saver, stop=stop,
         )  # fmt: skip
     finally:

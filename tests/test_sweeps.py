@@ -9,10 +9,8 @@ import sys
 import jax
 import numpy as np
 import pytest
-from absl import flags, logging
-from absl.testing import flagsaver
+from absl import logging
 
-import launch
 from recjax import configs, experiment, fields
 from recjax.errors import InputError
 from recjax.sweeps import folder as folders
@@ -183,27 +181,15 @@ GIVEN = [f"--config.{name}={value}" for name, value in SMALL.items()]
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Launches in an empty folder; returns the exit status."""
-    monkeypatch.chdir(tmp_path)
+def run(launched, tmp_path, monkeypatch):
+    """Launches as a user does, other processes too."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", jax.config.jax_compilation_cache_dir)
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     # submitit clears all logging handlers, and absl's would close the file that pytest gave it as the standard error.
     monkeypatch.setattr(logging.get_absl_handler().python_handler, "stream", sys.__stderr__)
 
-    def call(*arguments):
-        argv = ["launch.py", *arguments]
-        monkeypatch.setattr(sys, "argv", argv)
-        with flagsaver.flagsaver():
-            flags.FLAGS.unparse_flags()
-            try:
-                launch.main(launch._parse(argv))
-            except SystemExit as stop:
-                return stop.code
-        return 0
-
-    return call
+    return launched
 
 
 # A loss that takes its process with it, once, where the process is a worker.

@@ -23,10 +23,10 @@ def faster(prepared: Prepared, clock: Clock, lanes: int) -> str:
         prepared: of any of the trials.
         lanes: how many trials fit side by side.
     """
-    config, _, split, start = prepared
+    config, start = prepared.config, prepared.start
     if lanes == 1:
         return "map"
-    schedule = fit.plan(config.train, len(split.train.interactions.query) / start.examples)
+    schedule = fit.plan(config.train, start.epoch)
     steps = schedule[0][1]
     one = alone(prepared, steps, clock)
     busy = jax.default_backend() == "cpu" and one / steps > BUSY

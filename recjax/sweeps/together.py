@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from recjax import experiment, fit, judging, methods, parameters, runs, train
+from recjax import experiment, fit, judging, methods, parameters, resume, runs, train
 from recjax.clock import Clock
 from recjax.errors import DivergedError
 from recjax.types import State
@@ -75,7 +75,7 @@ class Lane:
         """For params of these shapes."""
         config, _, split, start = run.prepared
         self.run, self.clock = run, clock
-        self.progress = fit.Progress(functools.partial(runs.append_line, run.folder / "metrics.jsonl"))
+        self.progress = fit.Progress(functools.partial(runs.append_line, run.folder / resume.METRICS))
         held = split.validation
         self.judging = judging.validation(config, start, held, params, clock) if held else None
         self.best: Any = None  # parameters of the best step
@@ -112,12 +112,12 @@ def fits(
         opened: the trials, whose states are in `stack`, and not in their starts.
         clocks: of the trials; a block's seconds are shared out, the first pays for what is compiled.
     """
-    config, _, split, start = opened[0].prepared
+    config, _, _, start = opened[0].prepared
     knobs, keys = (stacked([getattr(run.prepared.start, one) for run in opened]) for one in ("knobs", "key"))
     shapes = jax.eval_shape(lambda: stack.take(0, "params"))
     lanes = [Lane(run, shapes, clock) for run, clock in zip(opened, clocks, strict=True)]
     place = {number: number for number in range(len(lanes))}  # in the stack, of trials that go on
-    schedule = fit.plan(config.train, len(split.train.interactions.query) / start.examples)
+    schedule = fit.plan(config.train, start.epoch)
     for first, last, judged in schedule:
         block = program(start, last - first, (knobs, keys, stack.states), clocks[0])
         begin = time.perf_counter()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import jax
 
-from recjax import experiment, fit, judging, parameters, preparation, runs
+from recjax import experiment, fit, judging, parameters, preparation, resume, runs
 from recjax.clock import Clock
 from recjax.errors import InputError
 from recjax.preparation import Prepared
@@ -94,9 +94,8 @@ def _together(
 def _train(opened: experiment.Run, clock: Clock) -> fit.Fit:
     """As a single run does, without its checkpoints: a trial that was stopped begins anew."""
     config, _, split, start = opened.prepared
-    log = functools.partial(runs.append_line, opened.folder / "metrics.jsonl")
-    interactions = len(split.train.interactions.query)
-    return fit.fit(config, start, split.validation, interactions, clock, log=log, echo=_silent, quiet=True)
+    log = functools.partial(runs.append_line, opened.folder / resume.METRICS)
+    return fit.fit(config, start, split.validation, clock, log=log, echo=_silent, quiet=True)
 
 
 def _finish(opened: experiment.Run, fitted: fit.Fit | None, clock: Clock) -> None:
@@ -127,7 +126,7 @@ def _refuse(unit: Unit, trial: Trial, error: str) -> None:
     place = folders.place(unit.folder, trial)
     place.mkdir(parents=True)
     settings = dataclasses.asdict(trial.config)
-    runs.write_json(place / "config.json", {"experiment": unit.experiment, **settings})
+    runs.write_json(place / resume.CONFIG, {"experiment": unit.experiment, **settings})
     head = {"status": "failed", "experiment": unit.experiment, "config": settings, "seed": trial.config.seed}
     runs.write_json(place / parameters.RESULT, {**head, "error": error})
 
@@ -135,7 +134,7 @@ def _refuse(unit: Unit, trial: Trial, error: str) -> None:
 def _need(prepared: Prepared, clock: Clock) -> memory.Need:
     """Compiles a block and the judging of one trial."""
     config, _, split, start = prepared
-    first, last, _ = fit.plan(config.train, len(split.train.interactions.query) / start.examples)[0]
+    first, last, _ = fit.plan(config.train, start.epoch)[0]
     choice.block(prepared, last - first, clock)
     if split.validation:
         judging.validation(config, start, split.validation, start.state.params, clock)
