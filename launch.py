@@ -3,7 +3,8 @@
 python launch.py --config=experiments/mf.py --config.optimizer.learning_rate=0.01
 python launch.py --config=experiments/mf.py --sweep=optimizer.learning_rate=1e-3,1e-2 --sweep=seed=0:8
 
-Or reads what runs have left: launch.py compare RUN RUN; launch.py table FOLDER; launch.py report FOLDER.
+Or reads what runs have left: launch.py compare RUN RUN; launch.py table FOLDER; launch.py report FOLDER;
+launch.py recommend RUN --query=ID.
 """
 
 import dataclasses
@@ -32,7 +33,7 @@ DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Print what a run will cost, refuse what will not fit, and write nothing."
 )
 PROFILE = flags.DEFINE_bool("profile", False, "Write a JAX trace of some blocks of steps into the run folder.")
-WORDS = ("compare", "table", "report")  # functions of recjax.commands
+WORDS = ("compare", "table", "report", "recommend")  # functions of recjax.commands; recommend has a room of its own
 SWEEP = flags.DEFINE_multi_string(
     "sweep", [], "A field and its values: FIELD=A,B or seed=0:8 or FIELD=log_uniform(LOW,HIGH); see docs/sweeps.md."
 )
@@ -77,11 +78,17 @@ def _again() -> str:
 
 def _read(word: str, arguments: list[str]) -> None:
     """Folders in, text out."""
-    from recjax import commands  # and with it numpy and matplotlib
-
     for flag in FLAGS:
         if flag.present:
             raise InputError(f"--{flag.name}={flag.value} is for a run, and {word} reads folders; leave it out")
+    if word == "recommend":
+        from recjax import compiled, recommend  # imports jax, which the other words do without
+
+        compiled.keep()
+        print(recommend.command(arguments))
+        return
+    from recjax import commands  # and with it numpy and matplotlib
+
     print(getattr(commands, word)(arguments))
 
 

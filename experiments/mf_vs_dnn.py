@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import mf, wals
-from recjax import batches, configs, folding, plots, retrieval, retrievers, trained
+from recjax import baselines, batches, configs, folding, plots, retrieval, trained
 from recjax.interactions import take
 from recjax.study import Measurement
 from recjax.types import HeldOut
@@ -61,7 +61,7 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
         ranking = trained.rank(found[name], trained.among(held, lists, STORED))
         rows[f"wals {STORED}, {name}"] = trained.means(ranking, held.known, config)
     rows["wals"] |= stored(lists.ids[:, :STORED])
-    rows["popularity"] = trained.means(trained.judge(retrievers.popularity(), (), held, config), held.known, config)
+    rows["popularity"] = trained.means(trained.beside(baselines.popularity, held, config), held.known, config)
     for name, one in models(dataclasses.replace(config.data, split="queries_out")).items():
         if name != "mf":  # has no row for a query that it was not trained on
             fold_in = dataclasses.replace(one.wals, fold_in=name == "wals")

@@ -12,7 +12,7 @@ Expect: ten minutes on two cores. One seed and three epochs: no arm is trained t
 
 import dataclasses
 
-from recjax import configs, plots, retrievers, trained
+from recjax import baselines, configs, plots, trained
 from recjax.study import Measurement
 
 DEPTHS = {"0": (), "1": (256,), "2": (512, 256)}
@@ -49,7 +49,7 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
         held = model.split.test
         rows[name] = trained.means(trained.rank(model, held), held.known, config)
         if name in (PAST, RANDOM):
-            ranking = trained.judge(retrievers.popularity(), (), held, model.config)
+            ranking = trained.beside(baselines.popularity, held, model.config)
             where = "random" if name == RANDOM else "future"
             rows[f"popularity → {where}"] = trained.means(ranking, held.known, config)
     return rows

@@ -185,6 +185,15 @@ class Evaluate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Baselines:
+    """What the test part is judged by beside the model; item_knn and ease keep a number for each pair of items."""
+
+    names: tuple[str, ...] = ("popularity", "random")  # members of recjax.baselines: also item_knn, ease
+    neighbors: int = field(100, least=1)  # item_knn: of an item
+    regularization: float = field(300.0, above=0.0)  # ease: lambda
+
+
+@dataclasses.dataclass(frozen=True)
 class Checkpoint:
     """What a run leaves to go on from. It changes no number, so a run may go on with other settings of it."""
 
@@ -205,4 +214,5 @@ class Config:
     wals: Wals = Wals()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
+    baselines: Baselines = Baselines()
     checkpoint: Checkpoint = Checkpoint()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from recjax import configs, evaluate, pairs, queries, relatedness, retrievers
+from recjax import baselines, configs, evaluate, pairs, queries, relatedness, retrievers
 from recjax.clock import Clock
 from recjax.errors import DivergedError
 from recjax.methods import Start
@@ -77,19 +77,20 @@ def test(config: configs.Config, start: Start, held: HeldOut, params: Params, cl
     rank = ranking(config, start.retriever, (params, start.knobs, serving), judgement, clock, shared)
     fold = folding(config, held, config.evaluate.pairs, clock, shared)
 
-    def baseline(name: str, params: Any) -> Baseline:
-        retriever = shared.once(name, getattr(retrievers, name))
-        found = ranking(config, retriever, params, judgement, clock, shared)(params, 0)
-        folds = fold.measure(found, retriever.score).measured
+    def judge(one: baselines.Baseline) -> Baseline:
+        params = one.params(jax.random.key(config.seed))
+        found = ranking(config, one.retriever, params, judgement, clock, shared)(params, 0)
+        folds = fold.measure(found, one.retriever.score).measured
         metrics = evaluate.means(found, held.known, config.evaluate) | folds.found
         kept = queries.arrays(found, held.known, config.evaluate)
         return Baseline(metrics, {name: value for name, value in kept.items() if "@" in name})
 
-    baselines = {
-        "popularity": shared.once("judged popularity", lambda: baseline("popularity", ())),
-        "random": shared.once(("judged random", config.seed), lambda: baseline("random", jax.random.key(config.seed))),
-    }
-    return Test(fold, lambda params, step: rank((params, start.knobs, serving), step), baselines)
+    def beside(name: str, make: Callable) -> Baseline:
+        one = shared.once(("baseline", name), lambda: make(config.baselines, held.known))
+        return shared.once(("judged", name, config.seed if one.drawn else None), lambda: judge(one))
+
+    found = {name: beside(name, make) for name, make in baselines.resolve(config.baselines).items()}
+    return Test(fold, lambda params, step: rank((params, start.knobs, serving), step), found)
 
 
 def _prepare(config: configs.Config, start: Start, held: HeldOut, part: str) -> tuple[evaluate.Judgement, Any]:

@@ -69,12 +69,27 @@ def _tower(settings: configs.Model, features: Sequence[Feature], specs: dict[str
     )
 
 
-def _query_features(settings: configs.Model, dataset: Dataset, specs: dict[str, Table]) -> list[Feature]:
+def query_features(settings: configs.Model, dataset: Dataset) -> list[str]:
+    """The names of what a query tower reads, groups resolved; MF reads the query's id alone.
+
+    Raises:
+        InputError: a name that is neither a feature nor a group.
+    """
     timed = dataset.interactions.time is not None
     own = ["history", "query"] + ["since_last", "example_age"] * timed
-    over = {f"history_{name}": value for name, value in dataset.corpus.items() if name != "item" and not _dense(value)}
-    chosen = _choose("query_features", settings.query_features, own, dataset.queries, list(over))
-    return _features(settings, dataset, chosen, {**dataset.queries, **over}, specs)
+    if settings.name == "mf":
+        return ["query"]
+    return _choose("query_features", settings.query_features, own, dataset.queries, list(_over(dataset)))
+
+
+def _over(dataset: Dataset) -> Features:
+    """The items' side features, as bags over a history."""
+    return {f"history_{name}": value for name, value in dataset.corpus.items() if name != "item" and not _dense(value)}
+
+
+def _query_features(settings: configs.Model, dataset: Dataset, specs: dict[str, Table]) -> list[Feature]:
+    chosen = query_features(settings, dataset)
+    return _features(settings, dataset, chosen, {**dataset.queries, **_over(dataset)}, specs)
 
 
 def _dense(value) -> bool:

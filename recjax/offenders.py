@@ -8,18 +8,17 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Array
 
-from recjax import evaluate
+from recjax import evaluate, names
 from recjax.pairs import Pairs
 from recjax.relatedness import Factors
-from recjax.types import Bag, Dataset
+from recjax.types import Dataset
 
 MOST = 100
 
 
 def columns(known: Dataset) -> list[str]:
     """The names of a row's values."""
-    title = ["title"] if isinstance(known.corpus.get("title"), Bag) else []
-    return ["query", "item", *title, "rank", "score", "relatedness", "popularity", "why"]
+    return ["query", *names.item_columns(known), "rank", "score", "relatedness", "popularity", "why"]
 
 
 def worst(
@@ -58,23 +57,15 @@ def worst(
         query, item = int(ranking.query[row]), int(found_item)
         line = {
             "query": str(known.vocabularies["query"][query]),
-            "item": str(known.vocabularies["item"][item]),
-            "title": _title(known, item),
+            **names.item(known, item),
             "rank": int(place[number]) + 1,
             "score": float(scores[number]),
             "relatedness": float(related[row, place[number]]),
             "popularity": int(popularity[item]),
             "why": _why(known, query, item, int(together[number])),
         }
-        table.append({name: line[name] for name in columns(known)})
+        table.append(line)
     return table
-
-
-def _title(known: Dataset, item: int) -> str:
-    title = known.corpus.get("title")
-    if not isinstance(title, Bag):
-        return ""
-    return " ".join(known.vocabularies["title"][title.ids[item][title.where[item]]])
 
 
 def _why(known: Dataset, query: int, item: int, together: int) -> str:

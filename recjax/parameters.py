@@ -48,7 +48,14 @@ def restore(params: Params, arrays: Mapping[str, np.ndarray], source: str) -> Pa
 
 
 def whole(params: Params, arrays: Mapping[str, np.ndarray]) -> Params:
-    """Parameters like `params` with the values that `flatten` gave."""
+    """Parameters like `params` with the values that `flatten` gave.
+
+    Raises:
+        InputError: other names or shapes.
+    """
+    ours, theirs = ({name: one.shape for name, one in some.items()} for some in (flatten(params), arrays))
+    if ours != theirs:
+        raise InputError(f"the parameters are {theirs} in the file; wanted {ours}: run it again with this version")
     return jax.tree_util.tree_map_with_path(lambda path, leaf: jnp.array(arrays[_name(path)], leaf.dtype), params)
 
 
@@ -63,7 +70,7 @@ def load(folder: str) -> dict[str, np.ndarray]:
         with path.open("rb") as file, np.load(file) as arrays:
             return dict(arrays)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"model.start={folder}: {path} cannot be read ({error}); wanted the folder of a run") from None
+        raise InputError(f"{path} cannot be read ({error}); wanted the folder of a completed run") from None
 
 
 def check_start(settings: configs.Config, fingerprint: str) -> None:

@@ -5,7 +5,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recjax import configs, cores, datasets, evaluate, fields, fit, leaks, methods, parameters, relatedness, splits
+from recjax import (
+    baselines,
+    configs,
+    cores,
+    datasets,
+    evaluate,
+    fields,
+    fit,
+    leaks,
+    methods,
+    parameters,
+    relatedness,
+    splits,
+)
 from recjax.errors import InputError
 from recjax.interactions import check, fingerprint
 from recjax.types import Dataset, Split
@@ -73,6 +86,7 @@ def read(config: configs.Config, loaded: tuple[Dataset, Split] | None = None) ->
         candidates = held.candidates if held else None
         evaluate.check(config.evaluate, queries, items, None if candidates is None else candidates.shape[1])
     relatedness.resolve(config.evaluate)
+    baselines.resolve(config.baselines)
     _check_new_queries(config, split)
     if config.model.start:
         parameters.check_start(config, fingerprint(dataset))

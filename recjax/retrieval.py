@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from recjax import scores
 from recjax.errors import InputError
@@ -51,7 +51,7 @@ def excluded(
 
 def top_k(
     queries: Float[Array, "B D"],
-    items: Float[Array, "N D"],
+    items: Num[Array, "N E"],
     k: int,
     *,
     exclude: Excluded | None = None,
@@ -62,6 +62,7 @@ def top_k(
     """The k items with the highest scores, best first; equal scores in the order of their ids.
 
     Args:
+        items: embeddings, or what else `score` reads of an item.
         exclude: what is not to be retrieved, made by `excluded` with the same block.
         groups: of the queries and of the items: then a query's list holds items of its own group alone.
         block: items scored at once: memory is O(B block), whatever N.

@@ -1,13 +1,18 @@
-"""A trained model in hand, for experiments that look at more than a run's metrics."""
+"""A trained model in hand: what training just gave, or what a completed run left in its folder."""
 
 import dataclasses
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+import jax
 from jaxtyping import Array
 
-from recjax import configs, evaluate, fit, judging, preparation, retrievers
+from recjax import baselines, configs, evaluate, fields, fit, folders, judging, parameters, preparation, retrievers
 from recjax.clock import Clock
+from recjax.errors import InputError
+from recjax.interactions import fingerprint
 from recjax.shared import Shared
 from recjax.types import Dataset, HeldOut, Params, Split
 
@@ -16,6 +21,7 @@ class Trained(NamedTuple):
     """What training left behind."""
 
     config: configs.Config
+    dataset: Dataset
     split: Split
     retriever: retrievers.Retriever  # its params are those of `params_of`
     params: Params  # of the best step
@@ -38,11 +44,41 @@ def train(config: configs.Config) -> Trained:
         InputError: what was given, what was wanted, what to type.
         DivergedError: a number was not finite.
     """
-    _, _, split, start = preparation.prepare(config)
+    prepared, clock = preparation.prepare(config), Clock()
+    held = prepared.split.validation
+    fitted = fit.fit(config, prepared.start, held, clock, log=lambda line: None, echo=lambda text: None)
+    return _trained(prepared, fitted.params, fitted.progress.step, clock)
+
+
+def load(folder: str | pathlib.Path, changes: Mapping[str, str] = MappingProxyType({})) -> Trained:
+    """The model that a completed run left in its folder; its data is read again.
+
+    Args:
+        changes: fields that are to be other than in the run's config, as text: `{"data.path": "data/ml-1m"}`.
+
+    Raises:
+        InputError: no completed run of this version, or the data is not what it was.
+    """
+    run = folders.run(pathlib.Path(folder))
+    texts = {name: fields.text(value) for name, value in folders.settings(run).items()}
+    start = {"model.start": ""}  # what it began with is not needed any more
+    prepared = preparation.prepare(fields.override(configs.Config(), {**texts, **start, **changes}))
+    ours, theirs = fingerprint(prepared.dataset), run.result["data"]["fingerprint"]
+    if ours != theirs:
+        raise InputError(
+            f"{folder}: the run's data had the fingerprint {theirs}, and what is read from "
+            f"data.path={prepared.config.data.path!r} has {ours}; wanted the same data"
+        )
+    params = parameters.whole(prepared.start.state.params, parameters.load(str(folder)))
     clock = Clock()
-    fitted = fit.fit(config, start, split.validation, clock, log=lambda line: None, echo=lambda text: None)
-    steps = fitted.progress.step
-    return Trained(config, split, start.retriever, fitted.params, start.knobs, start.serving, steps, start.epoch, clock)
+    clock.update(run.result["timing"])
+    return _trained(prepared, params, run.result["steps"], clock)
+
+
+def _trained(prepared: preparation.Prepared, params: Params, steps: int, clock: Clock) -> Trained:
+    config, dataset, split, start = prepared
+    own = start.retriever, params, start.knobs, start.serving
+    return Trained(config, dataset, split, *own, steps, start.epoch, clock)
 
 
 def params_of(trained: Trained, held: HeldOut) -> tuple[Params, dict[str, Array], object]:
@@ -67,9 +103,17 @@ def rank(
 
 
 def judge(retriever: retrievers.Retriever, params: object, held: HeldOut, config: configs.Config) -> evaluate.Ranking:
-    """What any retriever, a baseline too, retrieves for the queries of a held-out part."""
+    """What any retriever retrieves for the queries of a held-out part."""
     judgement = evaluate.prepare(held)
     return judging.ranking(config, retriever, params, judgement, Clock(), Shared())(params, 0)
+
+
+def beside(
+    baseline: Callable[[configs.Baselines, Dataset], baselines.Baseline], held: HeldOut, config: configs.Config
+) -> evaluate.Ranking:
+    """What a baseline, a member of recjax.baselines, retrieves for the queries of a held-out part."""
+    one = baseline(config.baselines, held.known)
+    return judge(one.retriever, one.params(jax.random.key(config.seed)), held, config)
 
 
 def means(ranking: evaluate.Ranking, known: Dataset, config: configs.Config) -> dict[str, float]:

@@ -151,27 +151,6 @@ def test_a_ranking_of_the_whole_corpus_is_perfect_in_recall_with_repeats(name, s
     assert name not in ("recall", "recall_capped") or np.all(found.metrics[f"{name}@120"] == 1.0)
 
 
-def test_popularity_ranks_by_the_known_count(split):
-    held = split.test
-    ranking = judged(held, retriever=retrievers.popularity(), params=())
-    count = np.bincount(held.known.interactions.item, minlength=120).astype(float)
-    for query, ids in zip(ranking.query, ranking.ids, strict=True):
-        mine = count.copy()
-        mine[held.known.interactions.item[held.known.interactions.query == query]] = -1
-        np.testing.assert_array_equal(ids, np.argsort(-mine, kind="stable")[:10])
-
-
-def test_random_ranks_every_item_alike(split):
-    """An item's count is binomial but for what a query has seen: 5 sd, p < 1e-6 an item and side."""
-    ranking = judged(split.test, retriever=retrievers.random(), params=jax.random.key(0))
-    count = np.bincount(ranking.ids.reshape(-1), minlength=120)
-    mean = ranking.ids.size / 120
-    known = split.test.known.interactions.item
-    assert np.all(np.abs(count - mean)[np.bincount(known, minlength=120) < 12] < 5 * np.sqrt(mean))
-    other = judged(split.test, retriever=retrievers.random(), params=jax.random.key(1))
-    assert np.mean(other.ids == ranking.ids) < 0.1
-
-
 @pytest.mark.parametrize("place", ["query", "item"])
 def test_a_number_that_is_not_finite_is_told(place, split):
     broken = (

@@ -27,7 +27,7 @@ FLOORS = [
         "shared",
         "profiling",
     },
-    {"configs", "linalg", "importance", "frequency", "tables", "interactions", "ragged", "reports", "plots"},
+    {"configs", "linalg", "importance", "frequency", "tables", "interactions", "ragged", "reports", "plots", "names"},
     {
         "cards",
         "cores",
@@ -49,12 +49,13 @@ FLOORS = [
         "rows",
         "checkpoints",
         "display",
+        "similarity",
         "comparison",
         "typesetting",
     },
     {"retrieval", "partition", "penalties", "influence", "tabulation"},
     {"datasets", "models", "objectives", "optimizers", "pages", "retrievers"},
-    {"splits", "train", "evaluate", "wals", "negatives", "commands"},
+    {"splits", "train", "evaluate", "wals", "negatives", "commands", "baselines"},
     {"methods", "pairs", "relatedness", "diagnose", "bias", "queries", "slices"},
     {"judging", "offenders"},
     {"fit"},
@@ -62,6 +63,7 @@ FLOORS = [
     {"resume", "cost", "provenance"},
     {"experiment"},
     {"study", "trained", "sweeps"},
+    {"recommend"},
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
 FILES = sorted((ROOT / "recjax").rglob("*.py"))

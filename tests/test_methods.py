@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from recjax import configs, evaluate, fields, fit, least_squares, methods, retrievers, splits, train, wals
+from recjax import baselines, configs, evaluate, fields, fit, least_squares, methods, splits, train, trained, wals
 from recjax.clock import Clock
 from recjax.errors import InputError
 
@@ -100,18 +100,13 @@ def test_new_queries_are_judged_by_fold_in(alternating, dataset):
     assert np.linalg.norm(whole) < 1e-5 * np.linalg.norm(data)
     others = np.setdiff1d(np.arange(len(params.tables["query"])), judged)
     assert np.array_equal(params.tables["query"][others], state.params.tables["query"][others])
-    judgement = evaluate.prepare(split.test)
-    found = {
-        name: evaluate.means(
-            evaluate.rank(jax.jit(evaluate.ranker(one, given.evaluate, 6)), given_params, judgement),
-            split.test.known,
-            given.evaluate,
-        )["recall@10"]
-        for name, one, given_params in (
-            ("wals", start.retriever, (state.params, start.knobs, start.serving(split.test))),
-            ("popularity", retrievers.popularity(), ()),
-        )
+    rankings = {
+        "wals": trained.judge(
+            start.retriever, (state.params, start.knobs, start.serving(split.test)), split.test, given
+        ),
+        "popularity": trained.beside(baselines.popularity, split.test, given),
     }
+    found = {name: evaluate.means(one, split.test.known, given.evaluate)["recall@10"] for name, one in rankings.items()}
     assert found["wals"] > found["popularity"]
 
 

@@ -1,0 +1,187 @@
+"""What a trained model recommends: raw ids in, raw items and their scores out."""
+
+import csv
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from recjax import commands, evaluate, folders, models, names, reports, runs, trained
+from recjax.errors import InputError
+from recjax.interactions import words
+from recjax.types import Bag, Dataset, HeldOut, Interactions
+
+NEW = "(new)"  # the raw id of a query that the data set does not have
+
+
+def command(arguments: Sequence[str]) -> str:
+    """What `launch.py recommend` prints: a table for queries of the data, or for a new one.
+
+    Raises:
+        InputError: what was given, what was wanted, what to type.
+    """
+    known = ["query", "history", "features", "k", "csv", "config.data.path"]
+    places, options = commands.split("recommend", arguments, known)
+    queries, history, features = (_parts(options.get(name, "")) for name in known[:3])
+    k = options.get("k", "10")
+    if len(places) > 1 or bool(queries) == bool(history or features) or not k.isdecimal():
+        raise InputError(
+            f"recommend got {' '.join(arguments)}; wanted one run, and queries of its data or else a history: type "
+            f"python launch.py {commands.USAGE['recommend']}"
+        )
+    changes = {"data.path": options["config.data.path"]} if "config.data.path" in options else {}
+    if queries:
+        rows = for_queries(trained.load(places[0], changes), queries, int(k))
+    else:
+        if folders.run(places[0]).result["config"]["train"]["method"] == "wals":
+            changes["wals.fold_in"] = "true"
+        given = {name: value for name, _, value in (one.partition("=") for one in features)}
+        rows = for_history(trained.load(places[0], changes), history, given, int(k))
+    if not rows:
+        raise InputError("nothing is left to recommend: every item was met")
+    if "csv" in options:
+        runs.write_csv(pathlib.Path(options["csv"]), list(rows[0]), rows)
+    return reports.listing(rows)
+
+
+def _parts(text: str) -> list[str]:
+    """The parts between commas, which may stand in quotes."""
+    return next(csv.reader([text]), [])
+
+
+def for_queries(model: trained.Trained, queries: Sequence[str], k: int) -> list[dict[str, Any]]:
+    """The k items with the highest scores for each query, without those that it is known to have met.
+
+    All that the data set tells of a query is known, what was held out too: so recommends a service.
+
+    Returns:
+        A row an item: query, rank, the item by its raw id and title, score.
+
+    Raises:
+        InputError: no query, one that is unknown, or one that has no row in a table; k outside [1, N].
+    """
+    rows = names.rows(model.dataset, "query", list(dict.fromkeys(queries)))
+    if not len(rows):
+        raise InputError("no query was given; wanted raw ids of the data set")
+    new = np.setdiff1d(rows, model.split.train.interactions.query)
+    if model.config.model.name == "mf" and not model.config.wals.fold_in and len(new):
+        raise InputError(
+            f"query {model.dataset.vocabularies['query'][new[0]]} had no training interactions, and model.name='mf' "
+            "has only its untrained row; give what it did as --history=ITEM,ITEM, or train a softmax_dnn"
+        )
+    return _rows(model, model.dataset, rows, k)
+
+
+def for_history(
+    model: trained.Trained, history: Sequence[str], features: Mapping[str, str], k: int
+) -> list[dict[str, Any]]:
+    """The k items with the highest scores for a new query that did this, now, oldest first.
+
+    A model of tables folds the query in, as WALS does; a net reads the history and the features. A net that reads the
+    query's id, too, reads the row that stands for unknown ones.
+
+    Args:
+        history: items by their raw ids; a net may do without.
+        features: raw values of the side features that the model's query tower reads; of a bag, its words.
+
+    Returns:
+        As `for_queries`, for one query.
+
+    Raises:
+        InputError: gradient MF, which has no row for a new query; an unknown item, or a feature that is missing, not
+            known or not read; k outside [1, N].
+    """
+    settings = model.config
+    if settings.model.name == "mf" and not settings.wals.fold_in:
+        raise InputError(
+            "model.name='mf' that was trained by gradients has no row for a new query; wanted a run with "
+            "--config.train.method=wals, or another model"
+        )
+    if settings.model.name == "mf" and not history:
+        raise InputError("a new query is folded in from its history; type --history=ITEM,ITEM")
+    dataset = _with_query(model, history, features)
+    if settings.model.name == "mf":
+        tables = model.params.tables
+        row = {"query": jnp.pad(tables["query"], ((0, 1), (0, 0)))}  # which fold-in fills
+        model = model._replace(params=model.params._replace(tables=tables | row))
+    return _rows(model, dataset, np.array([len(dataset.vocabularies["query"]) - 1], np.int32), k)
+
+
+def _rows(model: trained.Trained, known: Dataset, queries: np.ndarray, k: int) -> list[dict[str, Any]]:
+    settings = dataclasses.replace(model.config.evaluate, k=(k,), select=f"ndcg@{k}")
+    evaluate.check(settings, len(known.vocabularies["query"]), len(known.vocabularies["item"]))
+    query, time = np.sort(queries), known.interactions.time
+    # A judgement whose answer nobody knows: it is asked for its lists alone.
+    asked = Interactions(
+        query,
+        np.zeros(len(query), np.int32),
+        np.ones(len(query), np.float32),
+        None if time is None else np.full(len(query), np.max(time), time.dtype),
+    )
+    model = model._replace(config=dataclasses.replace(model.config, evaluate=settings))
+    ranking = trained.rank(model, HeldOut(known._replace(groups=None), asked))  # groups would have a second list
+    with jax.default_matmul_precision("highest"):
+        items = ranking.items[np.maximum(ranking.ids, 0)]
+        scores = np.asarray(model.retriever.score(ranking.queries, items))
+    return [
+        {
+            "query": str(known.vocabularies["query"][one]),
+            "rank": place + 1,
+            **names.item(known, int(ranking.ids[row, place])),
+            "score": float(scores[row, place]),
+        }
+        for one, row in zip(queries, np.searchsorted(query, queries), strict=True)
+        for place in range(k)
+        if ranking.ids[row, place] >= 0
+    ]
+
+
+def _with_query(model: trained.Trained, history: Sequence[str], features: Mapping[str, str]) -> Dataset:
+    """The data set with one query more, the last."""
+    dataset = model.dataset
+    read = models.query_features(model.config.model, dataset)
+    side = {name: value for name, value in dataset.queries.items() if name != "query"}
+    wanted = [name for name in side if name in read]
+    for name in features:
+        if name not in wanted:
+            raise InputError(f"the model does not read {name!r} of a query; it reads {', '.join(wanted) or 'none'}")
+    missing = [name for name in wanted if name not in features]
+    if missing:
+        raise InputError(f"the model reads {', '.join(missing)} of a query; type --features={missing[0]}=VALUE")
+    items, count = names.rows(dataset, "item", history), len(dataset.vocabularies["query"])
+    query, item, weight, time = dataset.interactions
+    last = None if time is None else np.append(time, np.full(len(items), np.max(time), time.dtype))
+    interactions = Interactions(
+        np.append(query, np.full(len(items), count, query.dtype)),
+        np.append(item, items.astype(item.dtype)),
+        np.append(weight, np.ones(len(items), weight.dtype)),
+        last,
+    )
+    queries = {"query": np.arange(count + 1, dtype=np.int32)}
+    queries |= {name: _one_more(dataset, name, value, features.get(name)) for name, value in side.items()}
+    known = np.append(dataset.vocabularies["query"].astype(str), NEW)
+    vocabularies = {**dataset.vocabularies, "query": known}
+    return dataset._replace(interactions=interactions, queries=queries, vocabularies=vocabularies)
+
+
+def _one_more(dataset: Dataset, name: str, value: Any, raw: str | None) -> Any:
+    """A feature of queries with a last row: of a raw value, or, where nobody reads it, of no meaning."""
+    if isinstance(value, Bag):
+        own = names.rows(dataset, name, words(raw or ""))
+        if len(own) > value.ids.shape[1]:
+            raise InputError(f"{name} has {len(own)} values; wanted at most {value.ids.shape[1]}")
+        ids = np.pad(own, (0, value.ids.shape[1] - len(own)))
+        where = np.arange(value.ids.shape[1]) < len(own)
+        return Bag(np.concatenate([value.ids, ids[None]]), np.concatenate([value.where, where[None]]))
+    if raw is None:
+        return np.append(value, np.zeros(1, value.dtype))
+    if np.issubdtype(value.dtype, np.integer):
+        return np.append(value, names.rows(dataset, name, [raw]).astype(value.dtype))
+    try:
+        return np.append(value, np.array([float(raw)], value.dtype))
+    except ValueError:
+        raise InputError(f"{name} is {raw!r}; wanted a number") from None

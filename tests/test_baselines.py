@@ -1,0 +1,143 @@
+"""What a model is judged beside: by hand, against dense formulas, and in a run."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from recjax import baselines, configs, experiment, similarity, trained
+from recjax.errors import InputError
+from recjax.interactions import take
+from recjax.types import Dataset, Interactions
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Queries 0: a b; 1: a b c; 2: b c, twice; 3: d."""
+    query, item = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [1, 2], [2, 1], [2, 2], [2, 2], [3, 3]]).T
+    interactions = Interactions(query, item, np.ones(9, np.float32), None)
+    features = {"query": np.arange(4)}, {"item": np.arange(4)}
+    return Dataset(interactions, *features, {"query": np.arange(4), "item": np.array(list("abcd"))}, None, True)
+
+
+def test_the_nearest_are_by_cosine_and_a_repetition_counts_once(small):
+    a, b, c = np.sqrt([2.0, 3.0, 2.0])
+    wanted = np.zeros((4, 4))
+    wanted[1, 0] = wanted[0, 1] = 2 / (a * b)
+    wanted[2, 1] = wanted[1, 2] = 2 / (b * c)
+    wanted[2, 0] = wanted[0, 2] = 1 / (a * c)
+    np.testing.assert_allclose(similarity.nearest(small, 9), wanted, rtol=1e-6)
+    wanted[2, 0] = wanted[0, 2] = 0.0  # of a and of c the nearest is b
+    wanted[2, 1] = 0.0  # a and c are equally near to b: the first one stays
+    np.testing.assert_allclose(similarity.nearest(small, 1), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("regularization", [0.5, 100.0])
+def test_ease_is_the_constrained_least_squares(regularization, split):
+    """Each column solved by itself, without its own row: the problem whose closed form EASE is."""
+    known = split.test.known
+    met = np.zeros((120, 120))
+    met[known.interactions.query, known.interactions.item] = 1.0
+    found = similarity.ease(known, regularization)
+    assert found.flags.c_contiguous
+    gram = met.T @ met
+    for item in range(0, 120, 7):
+        others = np.delete(np.arange(120), item)
+        own = np.linalg.solve(gram[np.ix_(others, others)] + regularization * np.eye(119), gram[others, item])
+        np.testing.assert_allclose(found[others, item], own, atol=2e-5)
+        assert found[item, item] == 0.0
+
+
+def test_the_blocks_of_ease_change_nothing(split, monkeypatch):
+    whole = similarity.ease(split.test.known, 10.0)
+    monkeypatch.setattr(similarity, "_BLOCK", 7)
+    np.testing.assert_array_equal(similarity.ease(split.test.known, 10.0), whole)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "weights"),
+    [
+        (baselines.item_knn, lambda known: similarity.nearest(known, 5)),
+        (baselines.ease, lambda known: similarity.ease(known, 20.0)),
+    ],
+    ids=["item_knn", "ease"],
+)
+def test_a_query_scores_items_by_the_sum_over_what_it_met(baseline, weights, config, split):
+    settings = configs.Baselines(neighbors=5, regularization=20.0)
+    held = split.test
+    ranking = trained.beside(baseline, held, dataclasses.replace(config, baselines=settings))
+    met = np.zeros((120, 120), np.float32)
+    np.add.at(met, (held.known.interactions.query, held.known.interactions.item), 1.0)
+    scores = np.where(met > 0, -np.inf, met @ weights(held.known))[ranking.query]
+    np.testing.assert_allclose(ranking.queries, (met @ weights(held.known))[ranking.query], rtol=1e-5, atol=1e-6)
+    best = np.take_along_axis(scores, ranking.ids, axis=1)
+    np.testing.assert_allclose(best, -np.sort(-scores, axis=1)[:, :10], rtol=1e-5, atol=1e-6)
+
+
+def test_popularity_ranks_by_the_known_count(split, config):
+    held = split.test
+    ranking = trained.beside(baselines.popularity, held, config)
+    count = np.bincount(held.known.interactions.item, minlength=120).astype(float)
+    for query, ids in zip(ranking.query, ranking.ids, strict=True):
+        mine = count.copy()
+        mine[held.known.interactions.item[held.known.interactions.query == query]] = -1
+        np.testing.assert_array_equal(ids, np.argsort(-mine, kind="stable")[:10])
+
+
+def test_random_ranks_every_item_alike(split, config):
+    """An item's count is binomial but for what a query has seen: 5 sd, p < 1e-6 an item and side."""
+    ranking = trained.beside(baselines.random, split.test, config)
+    count = np.bincount(ranking.ids.reshape(-1), minlength=120)
+    mean = ranking.ids.size / 120
+    known = split.test.known.interactions.item
+    assert np.all(np.abs(count - mean)[np.bincount(known, minlength=120) < 12] < 5 * np.sqrt(mean))
+    other = trained.beside(baselines.random, split.test, dataclasses.replace(config, seed=1))
+    assert np.mean(other.ids == ranking.ids) < 0.1
+
+
+def test_a_run_has_those_that_it_names(config, tmp_path):
+    named = configs.Baselines(names=("ease", "item_knn", "popularity"), regularization=50.0)
+    given = dataclasses.replace(config, baselines=named, train=dataclasses.replace(config.train, epochs=0.2))
+    result = experiment.run(given, workdir=str(tmp_path / "run"), echo=lambda text: None).result
+    assert list(result["baselines"]) == ["ease", "item_knn", "popularity"]
+    for name in ("ease", "item_knn"):
+        found = result["baselines"][name]
+        assert found["ndcg@10"] > result["baselines"]["popularity"]["ndcg@10"]
+        assert found["cross_group_share@10"] < 0.2
+        assert 0.5 < found["random_pair_auc"] <= 1.0
+    with np.load(tmp_path / "run" / "queries.npz") as kept:
+        assert kept["ease/ndcg@10"].mean() == pytest.approx(result["baselines"]["ease"]["ndcg@10"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"names": ("easy",)}, "unknown baseline 'easy'; did you mean 'ease'"),
+        ({"names": ("ease", "ease")}, "wanted each once"),
+        ({"neighbors": 7}, "baselines.neighbors is 7, which baselines.names=popularity,random does not read"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        baselines.resolve(configs.Baselines(**settings))
+
+
+@pytest.mark.parametrize("baseline", [baselines.item_knn, baselines.ease])
+def test_a_corpus_with_too_many_pairs_is_refused(baseline, small, monkeypatch):
+    monkeypatch.setattr(similarity, "MOST", 3)
+    with pytest.raises(InputError, match="there are 4; wanted 3 at most"):
+        baseline(configs.Baselines(), small)
+
+
+def test_a_singular_system_is_refused(small):
+    first = small._replace(interactions=take(small.interactions, small.interactions.query == 0))  # a and b are one
+    with pytest.raises(InputError, match=r"baselines.regularization is 1e-12, and EASE's system is singular"):
+        similarity.ease(first, 1e-12)
+
+
+def test_a_drawn_baseline_follows_the_key(split):
+    one = baselines.random(configs.Baselines(), split.test.known)
+    assert one.drawn
+    assert not baselines.popularity(configs.Baselines(), split.test.known).drawn
+    assert jax.random.key_data(one.params(jax.random.key(3))).tolist() == [0, 3]
