@@ -78,6 +78,9 @@ class Model:
     tied: bool = True  # histories and items share one table
     scale: float = field(0.1, above=0.0)  # the expected norm of a new embedding
     start: str = ""  # the folder of a run whose tables replace new ones
+    # mf: a row that nothing trained is the mean of the most similar trained ones, by side features or by what they met
+    newcomers: str = field("none", choices=("none", "features", "history"))
+    neighbors: int = field(20, least=1)  # so many
     storage: str = field("float32", choices=("float32", "bfloat16"))  # of the tables; all arithmetic is in float32
     update: str = field("auto", choices=("auto", "dense", "rows"))  # what a step reads and writes of a table
 

@@ -1,6 +1,7 @@
 """How a model is trained. One signature: (config, dataset) -> Start; a run only knows what a Start holds."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from recjax import (
     fields,
     models,
     negatives,
+    newcomers,
     parameters,
     retrievers,
     scores,
@@ -68,8 +70,7 @@ def gradient(config: configs.Config, dataset: Dataset) -> Start:
         knobs, (init_key, key) = _knobs(config), _keys(config)
         return knobs, key, train.init(initial(init_key), parts, knobs, data)
 
-    retriever = retrievers.model_retriever(parts.model, parts.score)
-    retriever = retriever._replace(ready=lambda params: params[0])
+    retriever = retrievers.model_retriever(parts.model, parts.score)._replace(ready=lambda params: _filled(*params))
     drawer = jax.jit(
         negatives.drawer(
             parts.model,
@@ -92,7 +93,8 @@ def gradient(config: configs.Config, dataset: Dataset) -> Start:
     advance = train.step(config, parts)
     size = config.train.batch
     epoch = len(dataset.interactions.query) / size
-    return Start(advance, *begin(config), begin, data, size, epoch, retriever, lambda held: (), Shared(), examine)
+    serving = functools.partial(_newcomers, config, dataset)
+    return Start(advance, *begin(config), begin, data, size, epoch, retriever, serving, Shared(), examine)
 
 
 def wals(config: configs.Config, dataset: Dataset) -> Start:
@@ -117,6 +119,11 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
             "wals.all_pairs=False weighs each unobserved pair, and repeated interactions would take a pair out of them "
             "more than once; type --config.data.repeats=false or --config.wals.all_pairs=true"
         )
+    if config.wals.fold_in and config.model.newcomers != "none":
+        raise InputError(
+            f"wals.fold_in and model.newcomers={config.model.newcomers!r} both say what a new query's embedding is; "
+            "leave one of them out"
+        )
     model = models.mf(config.model, dataset)
     initial = _initial(model, config)
 
@@ -130,7 +137,7 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
 
     def serving(held: HeldOut):
         if not config.wals.fold_in:
-            return ()
+            return _newcomers(config, dataset, held)
         judged, known = np.unique(held.relevant.query), held.known.interactions
         which = np.isin(known.query, judged)
         row = np.searchsorted(judged, known.query[which])
@@ -141,8 +148,8 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
 
     def ready(given: tuple[Params, dict[str, Array], Any]) -> Params:
         params, knobs, known = given
-        if not known:
-            return params
+        if not config.wals.fold_in:
+            return _filled(*given)
         judged, histories = known
         numbers = alternating.coefficients(knobs, config.wals)
         found = alternating.fold_in(params.tables["item"], histories, solvers.resolve(exact), numbers)
@@ -152,6 +159,14 @@ def wals(config: configs.Config, dataset: Dataset) -> Start:
     data = alternating.prepare(dataset, config.wals)
     advance = alternating.step(config.wals)
     return Start(advance, *begin(config), begin, data, len(query), 1.0, retriever, serving, Shared())
+
+
+def _newcomers(config: configs.Config, dataset: Dataset, held: HeldOut) -> dict[str, newcomers.Neighbors]:
+    return newcomers.find(dataset, held, config.model) if config.model.newcomers != "none" else {}
+
+
+def _filled(params: Params, knobs: dict[str, Array], found: dict[str, newcomers.Neighbors]) -> Params:
+    return params._replace(tables=newcomers.fill(params.tables, found))
 
 
 def _refuse_gradient(config: configs.Config) -> None:

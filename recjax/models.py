@@ -21,13 +21,16 @@ def mf(settings: configs.Model, dataset: Dataset) -> Model:
     """Matrix factorization: a table of queries, a table of items."""
     _refuse_unread(settings, "query_features", "item_features", "hidden", "activation", "dropout", "normalization")
     _refuse_unread(settings, "bag", "side", "buckets", "tied")
+    if settings.newcomers == "none":
+        reader = f"model.newcomers={settings.newcomers!r}"
+        fields.refuse_unread(settings, configs.Model(), ["neighbors"], reader, "model.")
     specs = {name: _id_table(settings, dataset, name, unknown_rows=0) for name in ("query", "item")}
     return Model(specs, towers.embedding(Feature("query", "query")), towers.embedding(Feature("item", "item")))
 
 
 def softmax_dnn(settings: configs.Model, dataset: Dataset) -> Model:
     """A net over history and side features gives ψ(x); the corpus is a table V. Source: Covington et al. 2016."""
-    _refuse_unread(settings, "item_features")
+    _refuse_unread(settings, "item_features", "newcomers", "neighbors")
     specs = {"item": _id_table(settings, dataset, "item", unknown_rows=0)}
     query = _tower(settings, _query_features(settings, dataset, specs), specs)
     return Model(specs, query, towers.embedding(Feature("item", "item")))
@@ -35,6 +38,7 @@ def softmax_dnn(settings: configs.Model, dataset: Dataset) -> Model:
 
 def two_tower(settings: configs.Model, dataset: Dataset) -> Model:
     """A net on each side, so that new items work too. Source: Yi et al. 2019."""
+    _refuse_unread(settings, "newcomers", "neighbors")
     specs = {"item": _id_table(settings, dataset, "item", unknown_rows=1)}
     query = _tower(settings, _query_features(settings, dataset, specs), specs)
     chosen = _choose("item_features", settings.item_features, ["item"], dataset.corpus)

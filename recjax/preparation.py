@@ -15,6 +15,7 @@ from recjax import (
     fit,
     leaks,
     methods,
+    newcomers,
     parameters,
     relatedness,
     splits,
@@ -109,6 +110,11 @@ def _check_new_queries(config: configs.Config, split: Split) -> None:
     """A table has nothing to say of a query that training has not seen; folding in needs something that is known."""
     if config.model.name != "mf":
         return
+    if config.model.newcomers != "none":
+        for judged in (split.validation, split.test):
+            if judged:
+                newcomers.check(split.train, judged, config.model)
+        return
     for held in (split.validation, split.test):
         met = (held.known if config.wals.fold_in else split.train).interactions.query if held else np.empty(0)
         new = np.setdiff1d(held.relevant.query, met) if held else np.empty(0)
@@ -120,6 +126,6 @@ def _check_new_queries(config: configs.Config, split: Split) -> None:
         if len(new):
             raise InputError(
                 f"data.split={config.data.split!r} judges {len(new)} queries without training interactions, whose rows "
-                "of model.name='mf' are not trained; type --config.train.method=wals --config.wals.fold_in=true, or "
-                "take another model or split"
+                "of model.name='mf' are not trained; type --config.model.newcomers=features, or take "
+                "another model or split; by WALS also --config.train.method=wals --config.wals.fold_in=true"
             )

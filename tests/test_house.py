@@ -43,6 +43,7 @@ FLOORS = [
         "gramians",
         "metrics",
         "batches",
+        "newcomers",
         "folding",
         "parameters",
         "solvers",

@@ -57,14 +57,14 @@ def test_the_split_is_the_published_one(tmp_path):
     assert split.test.known is split.train
 
 
-def test_validation_is_drawn_from_the_training_file(tmp_path):
+def test_validation_is_the_last_of_each_line_of_the_training_file(tmp_path):
     data = settings(write(tmp_path), share=0.3)
     dataset = datasets.lightgcn(data)
     split = splits.lightgcn_tuning(dataset, data)
     leaks.check(dataset, split, "lightgcn_tuning")
     train, held = pairs(dataset, split.train.interactions), pairs(dataset, split.validation.relevant)
     assert sorted(train + held) == TRAIN
-    assert [query for query, _ in held] == ["2", "5"]  # floor(.3 · 4), floor(.3 · 4), floor(.3 · 1)
+    assert held == [("2", "40"), ("5", "20")]  # floor(.3 · 4), floor(.3 · 4), floor(.3 · 1) of them
     assert pairs(dataset, split.test.relevant) == TEST
     assert pairs(dataset, split.test.known.interactions) == TRAIN
 

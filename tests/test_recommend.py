@@ -85,7 +85,12 @@ def test_the_command_prints_a_table_and_writes_it(runs, launched, capsys, tmp_pa
     assert len(told) == 6
     with (tmp_path / "found.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["query"], row["rank"]) for row in rows] == [("query_3", "1"), ("query_3", "2"), ("query_5", "1"), ("query_5", "2")]
+    assert [(row["query"], row["rank"]) for row in rows] == [
+        ("query_3", "1"),
+        ("query_3", "2"),
+        ("query_5", "1"),
+        ("query_5", "2"),
+    ]
     assert launched("recommend", str(runs / "wals"), "--history=item_3,item_50") == 0
     assert len(capsys.readouterr().out.splitlines()) == 12
 
@@ -103,12 +108,20 @@ FEATURES = "--features=country=country_1,age=young,device=phone"
         ("net", ["--query=query_1", "--k=121"], r"evaluate.k is \(121,\) and the corpus has 120 items"),
         ("net", ["--history=999", FEATURES], "item '999' is none of the 120"),
         ("net", ["--history=item_3"], "the model reads country, age, device of a query; type --features=country=VALUE"),
-        ("net", ["--history=item_3", "--features=city=9"], "the model does not read 'city' of a query; it reads country"),
+        (
+            "net",
+            ["--history=item_3", "--features=city=9"],
+            "the model does not read 'city' of a query; it reads country",
+        ),
         ("net", ["--history=item_3", FEATURES.replace("country_1", "99")], "country '99' is none of the 3"),
         ("mf", ["--history=item_3"], "model.name='mf' that was trained by gradients has no row for a new query"),
         ("wals", ["--features=country=1"], "a new query is folded in from its history"),
         ("wals", ["--history=item_3", "--features=country=1"], "does not read 'country' of a query; it reads none"),
-        ("net", ["--query=query_1", "--config.data.path=elsewhere", "--quick=1"], "unknown option of recommend '--quick=1'"),
+        (
+            "net",
+            ["--query=query_1", "--config.data.path=elsewhere", "--quick=1"],
+            "unknown option of recommend '--quick=1'",
+        ),
         ("none", ["--query=query_1"], "cannot be read"),
     ],
 )

@@ -55,19 +55,20 @@ def lightgcn(dataset: Dataset, settings: configs.Data) -> Split:
 def lightgcn_tuning(dataset: Dataset, settings: configs.Data) -> Split:
     """As `lightgcn`, with a validation part out of train.txt: what a study chooses its settings and last step by.
 
-    Of a query with n training interactions floor(data.share n) are drawn, by data.seed. Test is test.txt, and at test
-    what is known includes validation; published numbers compare with a training on all of train.txt, by `lightgcn`.
+    Of a query with n training interactions the last floor(data.share n) of its line: in Gowalla's lists the test items
+    are the later ones, not random ones (docs/results.md), and validation is to be like test. At test what is known
+    includes validation; published numbers compare with a training on all of train.txt, by `lightgcn`.
 
     Raises:
         InputError: as `lightgcn`; a share outside (0, 0.5), or so small that nothing is held out.
     """
-    mixed = parts.shuffled(dataset, settings)
-    test, query = _listed(mixed, settings), mixed.interactions.query
+    parts.check_share(settings)
+    test, query = _listed(dataset, settings), dataset.interactions.query
     count = np.bincount(query[~test], minlength=len(dataset.vocabularies["query"]))
     place = np.empty(len(query), np.int64)  # among the query's training interactions
     place[~test] = parts.rank(query[~test])
-    validation = ~test & (place < np.floor(settings.share * count[query]))
-    return parts.split(mixed, settings, validation, test)
+    last = place >= count[query] - np.floor(settings.share * count[query])
+    return parts.split(dataset, settings, ~test & last, test)
 
 
 def _listed(dataset: Dataset, settings: configs.Data) -> np.ndarray:
