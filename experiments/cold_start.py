@@ -2,8 +2,8 @@
 
 Source: Google's course on recommendation systems (softmax training): a DNN takes side features and so answers new
         queries, where matrix factorization needs heuristics; Volkovs et al. 2017 (DropoutNet) for the splits.
-Claim:  nobody retrieves new items as the two-tower of item features does. For new queries with a history fold-in in
-        closed form is as good as the network. Of new queries with features alone nobody tells more than popularity does.
+Claim:  nobody retrieves new items as the two-tower of item features does. For new queries with a history fold-in
+        in closed form is as good as the network. Of new queries with features alone nobody tells more than popularity.
 Run:    python launch.py --config=experiments/cold_start.py --config.data.path=data --save=results/cold_start
 Expect: half an hour on two cores. data.path holds ml-1m and online-retail. Nothing was tuned: the settings are those of
         experiments/wals.py, softmax.py and two_tower.py.
@@ -36,10 +36,12 @@ def arms(case: str, data: configs.Data) -> dict[str, configs.Config]:
 
     def net(**settings) -> configs.Config:
         two_tower = "item_features" in settings
+        # Other negatives would be drawn from the whole corpus: an item that never is a positive learns to be low.
+        negatives = configs.Sampler(name="in_batch") if two_tower else configs.Sampler()
         return configs.Config(
             data=data,
             model=configs.Model(name="two_tower" if two_tower else "softmax_dnn", **settings),
-            sampler=configs.Sampler(name="mixed", negatives=512, exponent=0.0) if two_tower else configs.Sampler(),
+            sampler=negatives,
             train=configs.Train(epochs=6.0),
         )
 
@@ -84,7 +86,7 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
 
 
 def judged(rank: Callable[[HeldOut], evaluate.Ranking], held: HeldOut, config: configs.Config) -> dict[str, float]:
-    """The metrics over the whole corpus, and where the split holds items out, the recall where they alone are ranked."""
+    """The metrics over the whole corpus; where the split holds items out, also the recall among these alone."""
     found = trained.means(rank(held), held.known, config)
     if config.data.split != SPLITS[NEW_ITEMS]:
         return found

@@ -131,13 +131,30 @@ def summary(rows: Mapping[str, Mapping[str, Mapping[str, float]]], names: Sequen
     | -- | ------------: |
     | mf | .0400 ± .0012 |
     """
-    return _markdown(
-        {
-            row: [f"{number(found[one]['mean'])} ± {number(found[one]['sd'])}" if one in found else "" for one in names]
-            for row, found in rows.items()
-        },
-        names,
-    )
+    return _markdown({row: [_spread(found.get(one)) for one in names] for row, found in rows.items()}, names)
+
+
+def beside(rows: Mapping[str, Mapping[str, Mapping[str, float]]], published: Mapping[str, Mapping[str, float]]) -> str:
+    """A study's means ± standard deviations beside a source's numbers, of the metrics that the source has.
+
+    >>> print(beside({"mf": {"ndcg@10": {"mean": 0.04, "sd": 0.001}}}, {"mf": {"ndcg@10": 0.0412}, "their own": {}}))
+    |           | ndcg@10, ours | published |
+    | --------- | ------------: | --------: |
+    | mf        | .0400 ± .0010 |     .0412 |
+    | their own |               |           |
+    """
+    names = list(dict.fromkeys(name for row in published.values() for name in row))
+    columns = [text for name in names for text in (f"{name}, ours", "published")]
+
+    def cells(row: str) -> list[str]:
+        ours, theirs = rows.get(row, {}), published.get(row, {})
+        return [text for name in names for text in (_spread(ours.get(name)), number(theirs.get(name)))]
+
+    return _markdown({row: cells(row) for row in dict.fromkeys([*rows, *published])}, columns)
+
+
+def _spread(found: Mapping[str, float] | None) -> str:
+    return f"{number(found['mean'])} ± {number(found['sd'])}" if found else ""
 
 
 def _markdown(rows: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:

@@ -20,12 +20,14 @@ class Study:
         seeds: every arm is run with each.
         columns: the metrics of the table.
         draw: writes the picture of what `run` found to a path.
+        published: a source's numbers, row -> metric -> number; a row may be one of the arms.
     """
 
     arms: Mapping[str, configs.Config]
     seeds: tuple[int, ...]
     columns: tuple[str, ...]
     draw: Callable[[pathlib.Path, dict[str, Any]], None]
+    published: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +106,8 @@ def run(
         "configs": {arm: results[0]["config"] for arm, results in outcomes.items()},
     }
     _write(places, found, study, echo)
+    if study.published:
+        echo(reports.beside(rows, study.published))
     return found
 
 
