@@ -7,8 +7,6 @@ Run:    python launch.py --config=experiments/gowalla.py --config.data.path=data
 Expect: TODO
 """
 
-import dataclasses
-
 from recjax import configs, plots
 from recjax.study import Study
 

@@ -12,7 +12,7 @@ from recjax import scores
 from recjax.errors import InputError
 
 BLOCK = 8192  # items scored at once
-CHUNK = 64  # items of which the highest score is looked at first
+CHUNK = 16  # items of which the highest score is looked at first
 SLICE = 4096  # excluded pairs that are struck out at once
 
 
@@ -82,54 +82,53 @@ def top_k(
     if not 1 <= k <= count:
         raise InputError(f"k = {k} items were asked for from a corpus of {count}; wanted 1 <= k <= {count}")
     size = min(block, count)
-    blocks = -(-count // size)
-    if exclude is not None and len(exclude.start) != blocks + 1:
-        raise InputError(f"exclude has {len(exclude.start) - 1} blocks; wanted {blocks}: give both the same block")
+    blocks, rest = divmod(count, size)
+    if exclude is not None and len(exclude.start) != blocks + (rest > 0) + 1:
+        raise InputError(
+            f"exclude has {len(exclude.start) - 1} blocks; wanted {blocks + (rest > 0)}: give both the same block"
+        )
 
-    def merge(best, index):
-        # The last block starts early enough to be whole; what the one before has scored is left out.
-        first = jnp.minimum(index * size, count - size)
+    def merge(best, number, size):
+        first = number * min(block, count)
         found = score(queries, jax.lax.dynamic_slice_in_dim(items, first, size))
-        found = jnp.where(first + jnp.arange(size) >= index * size, found, -jnp.inf)
         if groups is not None:
             own = groups[0][:, None] == jax.lax.dynamic_slice_in_dim(groups[1], first, size)
             found = jnp.where(own, found, -jnp.inf)
         if exclude is not None and len(exclude.row):
-            found = _strike(found, exclude, exclude.start[index], exclude.start[index + 1], first)
-        found, columns = best_of(found, min(k, size))
-        values = jnp.concatenate([best[0], found], axis=1)
-        ids = jnp.concatenate([best[1], first + columns], axis=1)
-        values, columns = jax.lax.top_k(values, k)
-        return (values, jnp.take_along_axis(ids, columns, axis=1)), None
+            found = _strike(found, exclude, exclude.start[number], exclude.start[number + 1], first)
+        few, columns = _best_chunks(found, k)
+        # What was found before has lower ids, and of equal values top_k takes the first.
+        values, place = jax.lax.top_k(jnp.concatenate([best[0], few], axis=1), k)
+        return values, jnp.take_along_axis(jnp.concatenate([best[1], first + columns], axis=1), place, axis=1)
 
-    empty = (jnp.full((len(queries), k), -jnp.inf, queries.dtype), jnp.full((len(queries), k), -1, jnp.int32))
-    (values, ids), _ = jax.lax.scan(merge, empty, jnp.arange(blocks))
+    best = jnp.full((len(queries), k), -jnp.inf, queries.dtype), jnp.full((len(queries), k), -1, jnp.int32)
+    best, _ = jax.lax.scan(lambda best, number: (merge(best, number, size), None), best, jnp.arange(blocks))
+    # What is left over is a block of its own: to mask scores that are there twice takes longer than to rank them.
+    values, ids = merge(best, blocks, rest) if rest else best
     return values, jnp.where(jnp.isneginf(values), -1, ids)
 
 
-def best_of(found: Float[Array, "B N"], k: int) -> tuple[Float[Array, "B K"], Int[Array, "B K"]]:
-    """As jax.lax.top_k, which sorts many columns slowly: the k best are in the k chunks with the highest maxima.
+def _best_chunks(found: Float[Array, "B N"], k: int) -> tuple[Float[Array, "B C"], Int[Array, "B C"]]:
+    """A part of each row, with its columns in rising order, that holds the k best: jax.lax.top_k is slow on long rows.
 
-    Of chunks with equal maxima the first are taken, so that of equal values the first are, too.
-
-    >>> best_of(jnp.array([[1.0, 3.0, 3.0]]), 2)[1].tolist()
-    [[1, 2]]
+    They are in the k chunks with the highest maxima; of equal maxima the first are taken, so that of equal values the
+    first are, too.
     """
     rows, columns = found.shape
-    chunks = -(-columns // CHUNK)
+    chunks = columns // CHUNK
+    own = jnp.broadcast_to(jnp.arange(columns, dtype=jnp.int32), found.shape)
     if chunks <= 2 * k:
-        values, ids = jax.lax.top_k(found, k)
-        return values, ids
-    found = jnp.pad(found, ((0, 0), (0, chunks * CHUNK - columns)), constant_values=-jnp.inf)
-    found = found.reshape(rows, chunks, CHUNK)
-    _, chosen = jax.lax.top_k(jnp.max(found, axis=-1), k)
+        return found, own
+    whole = found[:, : chunks * CHUNK].reshape(rows, chunks, CHUNK)
+    _, chosen = jax.lax.top_k(jnp.max(whole, axis=-1), k)
     chosen = jnp.sort(chosen, axis=-1)
-    few = jnp.take_along_axis(found, chosen[:, :, None], axis=1).reshape(rows, k * CHUNK)
-    values, place = jax.lax.top_k(few, k)
-    return values, jnp.take_along_axis(chosen, place // CHUNK, axis=1) * CHUNK + place % CHUNK
+    few = jnp.take_along_axis(whole, chosen[:, :, None], axis=1).reshape(rows, k * CHUNK)
+    place = (chosen[:, :, None] * CHUNK + jnp.arange(CHUNK, dtype=jnp.int32)).reshape(rows, k * CHUNK)
+    left = slice(chunks * CHUNK, columns)  # that fill no chunk
+    return jnp.concatenate([few, found[:, left]], axis=1), jnp.concatenate([place, own[:, left]], axis=1)
 
 
-def _strike(found: Float[Array, "B C"], exclude: Excluded, begin: Array, end: Array, first: Array) -> Array:
+def _strike(found: Float[Array, "B C"], exclude: Excluded, begin: Array, end: Array, first: Array | int) -> Array:
     """-inf for the pairs from `begin` to `end`, of which a slice at a time is looked at."""
     size, length = found.shape[1], min(SLICE, len(exclude.row))
 
