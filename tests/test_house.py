@@ -4,6 +4,7 @@ import ast
 import json
 import pathlib
 import re
+import runpy
 
 import numpy as np
 import pytest
@@ -127,6 +128,14 @@ def test_a_page_shows_what_the_results_say(path):
     pages = [page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]]
     table = reports.summary(result["rows"], result["columns"])
     assert any(result["command"] in page and table in page for page in pages)
+
+
+def test_the_page_of_results_is_what_its_script_writes():
+    written = runpy.run_path(str(ROOT / "docs" / "results.py"))
+    assert (ROOT / "docs" / "results.md").read_text() == written["page"]()
+    for name in written["studies"]():
+        plan, rows = written["plan"](name), json.loads((ROOT / "results" / f"{name}.json").read_text())["rows"]
+        assert set(plan.arms) <= set(rows)
 
 
 def benchmark_tables(rows):
