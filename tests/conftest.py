@@ -19,7 +19,11 @@ WORLD = configs.World(queries=120, items=120, groups=3, interactions=12)
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_once(tmp_path_factory, worker_id):
-    """Programs that several tests or workers compile are compiled once a session."""
+    """Programs that several tests or workers compile are compiled once a session, and hardly optimised.
+
+    Compiling is most of what the suite does, and takes two thirds of the time so.
+    """
+    jax.config.update("jax_disable_most_optimizations", True)
     base = tmp_path_factory.getbasetemp()
     jax.config.update("jax_compilation_cache_dir", str((base if worker_id == "master" else base.parent) / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -74,7 +74,7 @@ def test_tables_are_stored_as_the_config_says_and_judged_in_float32(alternating,
     chex.assert_tree_all_finite(metrics)
     judgement = evaluate.prepare(split.validation)
     judge = jax.jit(evaluate.ranker(start.retriever, alternating.evaluate, 6))
-    ranking = evaluate.rank(judge, (state.params, start.knobs, ()), judgement)
+    ranking = evaluate.rank(judge, (state.params, start.knobs, start.serving(split.validation)), judgement)
     assert ranking.queries.dtype == ranking.items.dtype == jnp.float32
     assert np.array_equal(ranking.items, state.params.tables["item"].astype(jnp.float32))
 
