@@ -30,7 +30,7 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
 def _measure(config: configs.Config) -> dict[str, float]:
     prepared = prepare(config)
     start: methods.Start = prepared.start
-    held, params = prepared.split.validation, (start.state.params, start.knobs, ())
+    held, params = prepared.split.validation, (start.state.params, start.knobs, start.serving(prepared.split.validation))
     assert held is not None
     found: dict[str, float] = {}
     for name in ("svd", "wals"):

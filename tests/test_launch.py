@@ -113,7 +113,7 @@ def test_the_parameters_that_are_kept_are_those_of_the_best_step(run, tmp_path):
     params = jax.tree.unflatten(jax.tree.structure(params), [kept[name] for name in names])
     settings = prepared.config.evaluate
     judge = jax.jit(evaluate.ranker(prepared.start.retriever, settings, prepared.config.model.history))
-    ranking = evaluate.rank(judge, (params, prepared.start.knobs, ()), evaluate.prepare(prepared.split.validation))
+    ranking = evaluate.rank(judge, (params, prepared.start.knobs, {}), evaluate.prepare(prepared.split.validation))
     found = evaluate.means(ranking, prepared.split.validation.known, settings)
     line = next(
         line
