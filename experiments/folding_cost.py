@@ -30,8 +30,9 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
 def _measure(config: configs.Config) -> dict[str, float]:
     prepared = prepare(config)
     start: methods.Start = prepared.start
-    held, params = prepared.split.validation, (start.state.params, start.knobs, start.serving(prepared.split.validation))
+    held = prepared.split.validation
     assert held is not None
+    params = start.state.params, start.knobs, start.serving(held)
     found: dict[str, float] = {}
     for name in ("svd", "wals"):
         settings = dataclasses.replace(config.evaluate, related=name)
