@@ -42,11 +42,13 @@ def section(name: str) -> str:
     result = json.loads((ROOT / "results" / f"{name}.json").read_text())
     words = ast.get_docstring(ast.parse((ROOT / "experiments" / f"{name}.py").read_text())) or ""
     title, _, rest = words.partition("\n")
-    source = " ".join(rest.split("Source:")[1].split("Claim:")[0].split())
+    source, claim = (_between(rest, *ends) for ends in (("Source:", "Claim:"), ("Claim:", "Run:")))
     seeds = ", ".join(map(str, result["seeds"]))
     return f"""## {title.removesuffix(".")}
 
-{source}
+**Source.** {source}
+
+**Claim.** {claim}
 
 Seeds {seeds}; [results/{name}.json](../results/{name}.json), [experiments/{name}.py](../experiments/{name}.py):
 
@@ -56,6 +58,11 @@ Seeds {seeds}; [results/{name}.json](../results/{name}.json), [experiments/{name
 {result["command"]}
 ```
 """
+
+
+def _between(text: str, start: str, end: str) -> str:
+    found = " ".join(text.split(start)[1].split(end)[0].split())
+    return found[0].upper() + found[1:]
 
 
 if __name__ == "__main__":
