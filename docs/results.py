@@ -61,7 +61,7 @@ Seeds {seeds}; [results/{name}.json](../results/{name}.json), [experiments/{name
 
 
 def _between(text: str, start: str, end: str) -> str:
-    found = " ".join(text.split(start)[1].split(end)[0].split())
+    found = " ".join(text.split(start)[1].split(end, maxsplit=1)[0].split())
     return found[0].upper() + found[1:]
 
 

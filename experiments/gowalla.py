@@ -10,6 +10,7 @@ Expect: TODO
 from recjax import configs, plots
 from recjax.study import Study
 
+EVALUATE = configs.Evaluate(k=(20,), select="ndcg@20", pairs=256)
 COLUMNS = ("recall@20", "ndcg@20")
 PUBLISHED = {
     "MF, BPR": (0.1627, 0.1378),
@@ -24,48 +25,43 @@ PUBLISHED = {
 
 
 def arms(data: configs.Data) -> dict[str, configs.Config]:
-    sampler = configs.Sampler(name="uniform", negatives=1024)
-    evaluate = configs.Evaluate(k=(20,), select="ndcg@20", pairs=256)
-    train = configs.Train(epochs=24.0, batch=2048, evaluate=24.0)
-
-    def gradient(model: configs.Model, objective: configs.Objective, l2: float = 0.0) -> configs.Config:
+    def gradient(
+        objective: configs.Objective, epochs: float, rate: float = 3e-3, l2: float = 0.0, **model
+    ) -> configs.Config:
         return configs.Config(
             data=data,
-            model=model,
-            sampler=sampler,
+            model=configs.Model(**model),
+            sampler=configs.Sampler(name="uniform", negatives=1024),
             objective=objective,
             penalties=configs.Penalties(batch_l2=l2),
-            optimizer=configs.Optimizer(learning_rate=3e-3, decay="cosine"),
-            train=train,
-            evaluate=evaluate,
+            optimizer=configs.Optimizer(learning_rate=rate, decay="cosine"),
+            train=configs.Train(epochs=epochs, batch=2048),
+            evaluate=EVALUATE,
         )
 
-    mf = configs.Model(name="mf")
-    cosine = configs.Objective(score="cosine", temperature=0.08)
     bsl = configs.Objective(loss="bsl", score="cosine", temperature=0.11, exponent=1.22)
+    softmax = configs.Objective(score="cosine", temperature=0.08)
+    net = {"query_features": ("history",), "hidden": ()}
     return {
-        "MF, BPR": gradient(mf, configs.Objective(loss="bpr"), l2=1e-3),
-        "MF, softmax": gradient(mf, cosine),
-        "MF, BSL": gradient(mf, bsl),
-        "YouTube-DNN style": gradient(configs.Model(query_features=("history",), hidden=()), bsl),
-        "two-tower, query and history": gradient(
-            configs.Model(name="two_tower", query_features=("query", "history"), item_features=("item",), hidden=()),
-            bsl,
-        ),
         "iALS": configs.Config(
             data=data,
-            model=mf,
+            model=configs.Model(name="mf"),
             wals=configs.Wals(unobserved_weight=0.01, regularization=0.01),
             train=configs.Train(method="wals", epochs=4.0),
-            evaluate=evaluate,
+            evaluate=EVALUATE,
         ),
+        "MF, BPR": gradient(configs.Objective(loss="bpr"), 24.0, l2=3.0, name="mf"),
+        "MF, softmax": gradient(softmax, 40.0, name="mf"),
+        "MF, BSL": gradient(bsl, 40.0, name="mf"),
+        "YouTube-DNN style": gradient(bsl, 24.0, 2e-3, history=100, dropout=0.5, **net),
+        "two-tower": gradient(bsl, 12.0, 2e-3, name="two_tower", item_features=("item",), dropout=0.2, **net),
     }
 
 
 def get_study() -> Study:
     return Study(
         arms=arms(configs.Data(name="lightgcn", split="lightgcn")),
-        seeds=(0, 1, 2),
+        seeds=(0, 1),
         columns=(*COLUMNS, "mrr@20", "coverage@20", "mean_popularity@20", "folding_excess"),
         draw=lambda path, found: plots.bars(path, found["rows"], (*COLUMNS, "mean_popularity@20")),
         published={row: dict(zip(COLUMNS, values, strict=True)) for row, values in PUBLISHED.items()},
