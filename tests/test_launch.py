@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import launch
-from recjax import configs, evaluate, fields, parameters, preparation
+from recjax import configs, evaluate, fields, parameters, preparation, resume
 from recjax.errors import Interrupted
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -431,3 +431,16 @@ def test_what_runs_left_is_read_without_training(run, tmp_path, capsys):
     )
     assert run("table", "a") == 2
     assert "is for a run, and table reads folders" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sweep", [(), ("--sweep=seed=0:2",)], ids=["run", "sweep"])
+def test_a_folder_has_one_process(sweep, run, tmp_path, capsys):
+    """The second one of the same command is told, and the first one's files stay."""
+    command = [*SMALL, *sweep, "--config.train.epochs=0.1", "--workdir=here"]
+    assert run(*command) == 0
+    before = sorted(path.stat().st_mtime_ns for path in (tmp_path / "here").rglob("*"))
+    with resume.alone(tmp_path / "here"):
+        assert run(*command) == 2
+    assert "another process is running in it; wait for it, or name another" in capsys.readouterr().err
+    assert sorted(path.stat().st_mtime_ns for path in (tmp_path / "here").rglob("*")) == before
+    assert run(*command) == 0  # it is free again, and nothing is left to do

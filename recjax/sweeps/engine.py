@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from recjax import configs, experiment, preparation, reports
+from recjax import configs, experiment, preparation, reports, resume
 from recjax.errors import InputError
 from recjax.pages import several
 from recjax.preparation import Prepared
@@ -54,27 +54,28 @@ def run(
     prepared = check(trials, options)
     identity = folders.identity(command.name, sweep.config, sweep.space, sweep.trials, options.search)
     folder = folders.open_sweep(workdir, command.name, identity)
-    executors.refuse_running(folder)
-    head = _head(sweep, command, parsed, identity)
-    lost: dict[str, str] = {}
+    with resume.alone(folder):
+        executors.refuse_running(folder)
+        head = _head(sweep, command, parsed, identity)
+        lost: dict[str, str] = {}
 
-    def train(known: Sequence[Trial], some: Sequence[Trial]) -> None:
-        todo = folders.waiting(folder, some)
-        folders.write(folder, head, folders.rows(folder, known, lost))
-        most = len(some) if options.executor == "here" else -(-len(some) // options.processes)
-        echo(f"{len(some)} trials, {len(todo)} to run, {len(groups.group(todo, most))} programs -> {folder}")
-        lost.update(_run(folder, command.name, todo, most, options, prepared))
+        def train(known: Sequence[Trial], some: Sequence[Trial]) -> None:
+            todo = folders.waiting(folder, some)
+            folders.write(folder, head, folders.rows(folder, known, lost))
+            most = len(some) if options.executor == "here" else -(-len(some) // options.processes)
+            echo(f"{len(some)} trials, {len(todo)} to run, {len(groups.group(todo, most))} programs -> {folder}")
+            lost.update(_run(folder, command.name, todo, most, options, prepared))
 
-    if options.search:
-        trials = search.run(folder, sweep.config, parsed, sweep.trials, options.at_once, train)
-    else:
-        train(trials, trials)
-    rows = folders.rows(folder, trials, lost)
-    folders.write(folder, head, rows)
-    report(folder, rows, parsed, sweep.config, command, echo)
-    if any(row["status"] == "completed" for row in rows):
-        several.write(folder)
-    return rows
+        if options.search:
+            trials = search.run(folder, sweep.config, parsed, sweep.trials, options.at_once, train)
+        else:
+            train(trials, trials)
+        rows = folders.rows(folder, trials, lost)
+        folders.write(folder, head, rows)
+        report(folder, rows, parsed, sweep.config, command, echo)
+        if any(row["status"] == "completed" for row in rows):
+            several.write(folder)
+        return rows
 
 
 def check(trials: Sequence[Trial], options: Options) -> Prepared | None:
