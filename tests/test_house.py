@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from experiments import adaptive, adaptive_rates
+from experiments import adaptive, adaptive_rates, gowalla
 from recjax import reports
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -442,6 +442,26 @@ def test_a_filter_keeps_its_claim_against_folding():
     for row in ("wals 20, folded dnn", "wals 100, folded dnn"):
         assert mean(result, row, "cross_group_share@10") <= folded / 10
         assert mean(result, row, "ndcg@10") < mean(result, "wals", "ndcg@10")
+
+
+def test_the_split_of_gowalla_keeps_its_claim():
+    result = load("gowalla_split")
+    for metric, sign in (("popularity", 1), ("closeness", -1)):
+        drawn, last = (mean(result, row, metric) for row in ("drawn", "last of each list"))
+        test = mean(result, "drawn", f"test {metric}")
+        assert sign * drawn < sign * last < sign * test
+
+
+def test_gowalla_keeps_its_claim():
+    """How far ours is from what is published, and in what order."""
+    result = load("gowalla")
+    recall = {arm: mean(result, arm, "recall@20") for arm in gowalla.get_study().arms}
+    assert recall["MF, BSL"] > recall["MF, softmax"] > recall["MF, BPR"]
+    lacks = {"MF, BSL": 0.006, "MF, softmax": 0.009, "YouTube-DNN style": 0.012, "MF, BPR": 0.016}
+    for arm, lack in lacks.items():
+        assert gowalla.PUBLISHED[arm][0] - recall[arm] == pytest.approx(lack, abs=5e-4)
+    assert recall["MF, BSL"] == pytest.approx(gowalla.PUBLISHED["LightGCN"][0], abs=5e-4)
+    assert all(max(one["train_s"]["values"]) < 5 * 60 for one in result["timing"].values())
 
 
 def test_the_network_for_youtube_keeps_its_claim():

@@ -56,7 +56,7 @@ def lightgcn_tuning(dataset: Dataset, settings: configs.Data) -> Split:
     """As `lightgcn`, with a validation part out of train.txt: what a study chooses its settings and last step by.
 
     Of a query with n training interactions the last floor(data.share n) of its line: in Gowalla's lists the test items
-    are the later ones, not random ones (docs/results.md), and validation is to be like test. At test what is known
+    are the later ones, not random ones (docs/gowalla.md), and validation is to be like test. At test what is known
     includes validation; published numbers compare with a training on all of train.txt, by `lightgcn`.
 
     Raises:
