@@ -3,7 +3,7 @@
 Source: He et al. 2020 (LightGCN: the split); Wu et al. 2024 (BSL) for the softmax and BSL rows; the others as a public
         table of that split collects them. Those papers choose the epoch on the test part.
 Claim:  in the published order (BSL, softmax, BPR), but none reaches its published number: of the recall the BSL row
-        lacks .006, softmax .009, the YouTube style .012, BPR .016. Each trained for one to five minutes; BSL's recall
+        lacks .006, softmax .009, the YouTube style .012, BPR .015. Each trained for one to five minutes; BSL's recall
         is that of LightGCN.
 Run:    python launch.py --config=experiments/gowalla.py --config.data.path=data/gowalla --save=results/gowalla
 Expect: twenty-five minutes on two cores, five at most a run. Chosen on the last tenth of each training list

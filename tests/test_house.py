@@ -457,7 +457,7 @@ def test_gowalla_keeps_its_claim():
     result = load("gowalla")
     recall = {arm: mean(result, arm, "recall@20") for arm in gowalla.get_study().arms}
     assert recall["MF, BSL"] > recall["MF, softmax"] > recall["MF, BPR"]
-    lacks = {"MF, BSL": 0.006, "MF, softmax": 0.009, "YouTube-DNN style": 0.012, "MF, BPR": 0.016}
+    lacks = {"MF, BSL": 0.006, "MF, softmax": 0.009, "YouTube-DNN style": 0.012, "MF, BPR": 0.015}
     for arm, lack in lacks.items():
         assert gowalla.PUBLISHED[arm][0] - recall[arm] == pytest.approx(lack, abs=5e-4)
     assert recall["MF, BSL"] == pytest.approx(gowalla.PUBLISHED["LightGCN"][0], abs=5e-4)
