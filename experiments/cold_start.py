@@ -2,11 +2,13 @@
 
 Source: Google's course on recommendation systems (softmax training): a DNN takes side features and so answers new
         queries, where matrix factorization needs heuristics; Volkovs et al. 2017 (DropoutNet) for the splits.
-Claim:  nobody retrieves new items as the two-tower of item features does. For new queries with a history fold-in
-        in closed form is as good as the network. Of new queries with features alone nobody tells more than popularity.
+Claim:  over the whole corpus the two-tower of item features retrieves new items best; among new items alone the mean of
+        similar items does. For new queries with a history closed-form fold-in is better than the network, the mean of
+        similar queries lies between, and EASE is best. With features alone nobody has an eighth more recall than
+        popularity.
 Run:    python launch.py --config=experiments/cold_start.py --config.data.path=data --save=results/cold_start
-Expect: half an hour on two cores. data.path holds ml-1m and online-retail. Nothing was tuned: the settings are those of
-        experiments/wals.py, softmax.py and two_tower.py.
+Expect: twenty minutes on two cores. data.path holds ml-1m and online-retail. Nothing was tuned: the settings are those
+        of experiments/wals.py, softmax.py and two_tower.py.
 """
 
 import dataclasses

@@ -444,6 +444,24 @@ def test_a_filter_keeps_its_claim_against_folding():
         assert mean(result, row, "ndcg@10") < mean(result, "wals", "ndcg@10")
 
 
+@pytest.mark.parametrize("source", ["ML-1M", "Online Retail"])
+def test_newcomers_keep_their_claims(source):
+    result = load("cold_start")
+
+    def recall(case, arm, metric="recall@20"):
+        return mean(result, f"{source}, new {case}: {arm}", metric)
+
+    tower, similar = "two-tower, item features", "MF, mean of similar items"
+    assert recall("items", tower) > max(recall("items", similar), recall("items", "random"))
+    assert recall("items", similar, "new_recall@20") > recall("items", tower, "new_recall@20")
+    nets, mean_of = ("DNN, side features", "DNN, history and side"), "MF, mean of similar queries"
+    told = [recall("queries, features", arm) for arm in (*nets, mean_of)]
+    assert max(told) < 1.125 * recall("queries, features", "popularity")
+    order = "popularity", nets[1], mean_of, "MF, fold-in", "ease"
+    found = [recall("queries, history", arm) for arm in order]
+    assert found == sorted(found)
+
+
 def test_the_split_of_gowalla_keeps_its_claim():
     result = load("gowalla_split")
     for metric, sign in (("popularity", 1), ("closeness", -1)):
