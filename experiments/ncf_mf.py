@@ -17,21 +17,19 @@ ITEMS, NEGATIVES, REGULARIZATION = 3706, 8, 0.005
 
 
 def get_study() -> Study:
-    def arm(dimension: int) -> configs.Config:
-        return configs.Config(
-            data=configs.Data(name="movielens_1m_ncf", split="ncf"),
-            model=configs.Model(name="mf", dimension=dimension),
-            sampler=configs.Sampler(name="uniform", negatives=512),
-            objective=configs.Objective(loss="logistic", unobserved_weight=NEGATIVES / ITEMS),
-            penalties=configs.Penalties(batch_l2=(1 + NEGATIVES) * REGULARIZATION / 2),
-            optimizer=configs.Optimizer(learning_rate=2e-3, decay="cosine"),
-            train=configs.Train(epochs=60.0, batch=2048),
-            evaluate=configs.Evaluate(k=(10,)),
-        )
-
+    arm = configs.Config(
+        data=configs.Data(name="movielens_1m_ncf", split="ncf"),
+        model=configs.Model(name="mf"),
+        sampler=configs.Sampler(name="uniform", negatives=512),
+        objective=configs.Objective(loss="logistic", unobserved_weight=NEGATIVES / ITEMS),
+        penalties=configs.Penalties(batch_l2=(1 + NEGATIVES) * REGULARIZATION / 2),
+        optimizer=configs.Optimizer(learning_rate=2e-3, decay="cosine"),
+        train=configs.Train(epochs=60.0, batch=2048),
+        evaluate=configs.Evaluate(k=(10,)),
+    )
     columns = ("sampled_hit_rate@10", "sampled_ndcg@10", "random_pair_auc")
     return Study(
-        arms={f"MF, D = {dimension}": arm(dimension) for dimension in (64, 192)},
+        arms={"MF, D = 64": arm},
         seeds=(0, 1, 2),
         columns=columns,
         draw=lambda path, found: plots.bars(path, found["rows"], columns[:2]),

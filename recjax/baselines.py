@@ -73,8 +73,10 @@ def ease(settings: configs.Baselines, known: Dataset) -> Baseline:
 
 def _item_based(weights: np.ndarray, known: Dataset) -> Baseline:
     """A query's embedding has a dimension an item: [N], the sums of what it has met; an item's is where to look."""
-    offsets = np.searchsorted(known.interactions.query, np.arange(len(known.vocabularies["query"]) + 1))
-    params = tuple(map(jnp.asarray, (weights, known.interactions.item, offsets.astype(np.int32))))
+    pair = np.unique(known.interactions.query.astype(np.int64) * len(weights) + known.interactions.item)
+    query, item = np.divmod(pair, len(weights))  # a repetition counts once
+    offsets = np.searchsorted(query, np.arange(len(known.vocabularies["query"]) + 1))
+    params = tuple(map(jnp.asarray, (weights, item.astype(np.int32), offsets.astype(np.int32))))
     return Baseline(_ITEM_BASED, lambda key: params)
 
 
