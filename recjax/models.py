@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 import jax
-import numpy as np
 
-from recjax import configs, fields, towers
-from recjax.errors import InputError, unknown
+from recjax import configs, features, fields, towers
 from recjax.tables import Table
 from recjax.towers import Feature
-from recjax.types import Bag, Dataset, Features, Model, Tower
+from recjax.types import Dataset, Features, Model, Tower
 
 _ACTIVATIONS = {
     name: getattr(jax.nn, name)
@@ -41,7 +39,7 @@ def two_tower(settings: configs.Model, dataset: Dataset) -> Model:
     _refuse_unread(settings, "newcomers", "neighbors")
     specs = {"item": _id_table(settings, dataset, "item", unknown_rows=1)}
     query = _tower(settings, _query_features(settings, dataset, specs), specs)
-    chosen = _choose("item_features", settings.item_features, ["item"], dataset.corpus)
+    chosen = features.item(settings, dataset)
     item = _tower(settings, _features(settings, dataset, chosen, dataset.corpus, specs), specs)
     return Model(specs, query, item)
 
@@ -73,51 +71,9 @@ def _tower(settings: configs.Model, features: Sequence[Feature], specs: dict[str
     )
 
 
-def query_features(settings: configs.Model, dataset: Dataset) -> list[str]:
-    """The names of what a query tower reads, groups resolved; MF reads the query's id alone.
-
-    Raises:
-        InputError: a name that is neither a feature nor a group.
-    """
-    timed = dataset.interactions.time is not None
-    own = ["history", "query"] + ["since_last", "example_age"] * timed
-    if settings.name == "mf":
-        return ["query"]
-    return _choose("query_features", settings.query_features, own, dataset.queries, list(_over(dataset)))
-
-
-def _over(dataset: Dataset) -> Features:
-    """The items' side features, as bags over a history."""
-    return {f"history_{name}": value for name, value in dataset.corpus.items() if name != "item" and not _dense(value)}
-
-
 def _query_features(settings: configs.Model, dataset: Dataset, specs: dict[str, Table]) -> list[Feature]:
-    chosen = query_features(settings, dataset)
-    return _features(settings, dataset, chosen, {**dataset.queries, **_over(dataset)}, specs)
-
-
-def _dense(value) -> bool:
-    return not isinstance(value, Bag) and np.issubdtype(value.dtype, np.floating)
-
-
-def _choose(
-    field: str, names: Sequence[str], own: Sequence[str], given: Features, over: Sequence[str] = ()
-) -> list[str]:
-    """The features that `names` name, groups resolved.
-
-    Args:
-        over: features of the history's items, which no group but "history_side" has.
-    """
-    side = [name for name in given if name not in ("query", "item")]
-    groups = {"side": side, "recency": ["since_last"] if "since_last" in own else [], "all": [*own, *side]}
-    groups |= {"history_side": list(over)} if "history" in own else {}
-    chosen = [one for name in names for one in groups.get(name, [name])]
-    for name in chosen:
-        if name not in own and name not in side and name not in over:
-            raise unknown(f"feature in model.{field}", name, [*own, *side, *over, *groups])
-    if not chosen:
-        raise InputError(f"model.{field} is empty; type for example --config.model.{field}={own[0]}")
-    return list(dict.fromkeys(chosen))
+    given = {**dataset.queries, **features.over_history(dataset)}
+    return _features(settings, dataset, features.query(settings, dataset), given, specs)
 
 
 def _features(
@@ -133,7 +89,7 @@ def _features(
         elif name in ("query", "item"):
             table = name
             specs.setdefault(table, _id_table(settings, dataset, name, unknown_rows=1))
-        elif value is None or _dense(value):
+        elif value is None or features.dense(value):
             table = ""
         else:
             table = name.removeprefix("history_")  # a feature of the history's items shares its table with theirs

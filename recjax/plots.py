@@ -13,6 +13,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 PALETTE = plt.get_cmap("tab10")
+plt.rcParams["legend.loc"] = "upper right"  # to look for the best place takes seconds on many points
 
 
 def curves(path: pathlib.Path, lines: Sequence[Mapping], select: str, best_step: int) -> None:

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from recjax import commands, evaluate, folders, models, names, reports, runs, trained
+from recjax import commands, evaluate, folders, names, reports, runs, trained
 from recjax.errors import InputError
+from recjax.features import query as query_features
 from recjax.interactions import words
 from recjax.types import Bag, Dataset, HeldOut, Interactions
 
@@ -143,7 +144,7 @@ def _rows(model: trained.Trained, known: Dataset, queries: np.ndarray, k: int) -
 def _with_query(model: trained.Trained, history: Sequence[str], features: Mapping[str, str]) -> Dataset:
     """The data set with one query more, the last."""
     dataset = model.dataset
-    read = models.query_features(model.config.model, dataset)
+    read = query_features(model.config.model, dataset)
     side = {name: value for name, value in dataset.queries.items() if name != "query"}
     wanted = [name for name in side if name in read]
     for name in features:

@@ -24,9 +24,13 @@ def compile_once(tmp_path_factory, worker_id):
     Compiling is most of what the suite does, and takes two thirds of the time so.
     """
     jax.config.update("jax_disable_most_optimizations", True)
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")  # in the processes that tests start, too
     base = tmp_path_factory.getbasetemp()
     jax.config.update("jax_compilation_cache_dir", str((base if worker_id == "master" else base.parent) / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    yield
+    monkeypatch.undo()
 
 
 @pytest.fixture(scope="session")

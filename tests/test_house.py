@@ -45,6 +45,7 @@ FLOORS = [
         "metrics",
         "batches",
         "newcomers",
+        "features",
         "folding",
         "parameters",
         "solvers",
