@@ -104,4 +104,7 @@ def launched(tmp_path, monkeypatch):
                 return stop.code
         return 0
 
-    return call
+    yield call
+    for name, module in list(sys.modules.items()):  # another test's file may have the same name
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
