@@ -11,7 +11,7 @@ USAGE = {
     "compare": "compare RUN RUN [RUN …] [--columns=METRIC,METRIC]",
     "table": "table FOLDER [FOLDER …] [--format=markdown|latex] [--columns=METRIC,METRIC]",
     "report": "report FOLDER [FOLDER …]",
-    "recommend": "recommend RUN --query=ID,ID | --history=ITEM,ITEM [--features=NAME=VALUE,…] [--k=10] [--csv=FILE]",
+    "recommend": "recommend RUN --query=ID,ID | --history=ITEM,ITEM | --features=NAME=VALUE,… [--k=10] [--csv=FILE]",
 }
 FORMATS: Mapping[str, Callable] = {"markdown": typesetting.markdown, "latex": typesetting.latex}
 

@@ -67,6 +67,15 @@ def take(interactions: Interactions, which: np.ndarray) -> Interactions:
     return Interactions(*(None if part is None else part[which] for part in interactions))
 
 
+def met(dataset: Dataset) -> scipy.sparse.csr_array:
+    """[M N]: 1 where a query met an item, however often."""
+    shape = len(dataset.vocabularies["query"]), len(dataset.vocabularies["item"])
+    query, item, _, _ = dataset.interactions
+    found = scipy.sparse.csr_array((np.ones(len(item), np.float32), (query, item)), shape=shape)
+    found.data[:] = 1.0  # repetitions were added up
+    return found
+
+
 def encode(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Ids in the sorted order of the raw values, and the vocabulary: `vocabulary[ids] == raw`."""
     vocabulary, ids = np.unique(raw, return_inverse=True)

@@ -12,9 +12,10 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Array, Float, Int
 
-from recjax import configs
+from recjax import configs, interactions
 from recjax.errors import InputError
-from recjax.types import Bag, Dataset, HeldOut, Interactions
+from recjax.features import dense
+from recjax.types import Bag, Dataset, HeldOut
 
 _BLOCK = 512  # rows that are compared at once
 
@@ -36,20 +37,21 @@ def find(train: Dataset, held: HeldOut, settings: configs.Model) -> dict[str, Ne
     Raises:
         InputError: a newcomer of whom nothing is known.
     """
-    fresh = _fresh(train, held, settings)
-    check(train, held, settings)
+    fresh = check(train, held, settings)
     trained = {"query": np.unique(train.interactions.query), "item": np.unique(train.interactions.item)}
     if settings.newcomers == "history":
-        size = len(train.vocabularies["query"]), len(train.vocabularies["item"])
-        known, met = (_met(one, size) for one in (held.known.interactions, train.interactions))
+        known, met = map(_unit, (held.known, train))
         blocks = {side: _products(known, met[trained[side]], rows) for side, rows in fresh.items()}
     else:
-        blocks = {side: _alike(_features(train, side), trained[side], rows) for side, rows in fresh.items()}
+        blocks = {side: _alike(_features(held.known, side), trained[side], rows) for side, rows in fresh.items()}
     return {side: _nearest(one, fresh[side], trained[side], settings.neighbors) for side, one in blocks.items()}
 
 
-def check(train: Dataset, held: HeldOut, settings: configs.Model) -> None:
+def check(train: Dataset, held: HeldOut, settings: configs.Model) -> dict[str, np.ndarray]:
     """Refuses newcomers of whom nothing is known by which they could be compared.
+
+    Returns:
+        The rows that nothing trained, by side: judged queries, and, where features may tell of them, items.
 
     Raises:
         InputError: without side features, or without a history.
@@ -62,17 +64,23 @@ def check(train: Dataset, held: HeldOut, settings: configs.Model) -> None:
                 f"model.newcomers='history', and of {len(unknown)} new queries nothing is known; type "
                 "--config.model.newcomers=features, or take another split"
             )
-        return
+        return fresh
     for side in fresh:
-        if not _features(train, side):
+        if not reads(held.known, side):
             raise InputError(
                 f"model.newcomers='features', and the data set has no side features of ids for a new {side}; type "
                 "--config.model.newcomers=history, or take another data set"
             )
+    return fresh
+
+
+def reads(dataset: Dataset, side: str) -> list[str]:
+    """The side features by which newcomers are compared: those that are ids or bags."""
+    values = {"query": dataset.queries, "item": dataset.corpus}[side]
+    return [name for name, value in values.items() if name != side and not dense(value)]
 
 
 def _fresh(train: Dataset, held: HeldOut, settings: configs.Model) -> dict[str, np.ndarray]:
-    """The rows that nothing trained, by side: judged queries, and, where features may tell of them, items."""
     queries = np.setdiff1d(held.relevant.query, train.interactions.query)
     items = np.setdiff1d(train.corpus["item"], train.interactions.item)
     found = {"query": queries} | ({"item": items} if settings.newcomers == "features" else {})
@@ -104,11 +112,9 @@ def _nearest(blocks: Iterator[Float[np.ndarray, "B T"]], rows: np.ndarray, train
     return Neighbors(*map(jnp.asarray, (rows.astype(np.int32), ids, weight)))
 
 
-def _met(interactions: Interactions, size: tuple[int, int]) -> scipy.sparse.csr_array:
+def _unit(dataset: Dataset) -> scipy.sparse.csr_array:
     """[M N]: what each query has met, of length 1."""
-    ones = np.ones(len(interactions.item), np.float32)
-    met = scipy.sparse.csr_array((ones, (interactions.query, interactions.item)), shape=size)
-    met.data[:] = 1.0
+    met = interactions.met(dataset)
     met.data /= np.repeat(np.sqrt(np.maximum(np.diff(met.indptr), 1)), np.diff(met.indptr)).astype(np.float32)
     return met
 
@@ -120,12 +126,9 @@ def _products(
         yield (left[rows[start : start + _BLOCK]] @ right.T).toarray()
 
 
-def _features(train: Dataset, side: str) -> list[Any]:
-    """The side features that are ids or bags."""
-    values = {
-        name: value for name, value in {"query": train.queries, "item": train.corpus}[side].items() if name != side
-    }
-    return [one for one in values.values() if isinstance(one, Bag) or np.issubdtype(one.dtype, np.integer)]
+def _features(dataset: Dataset, side: str) -> list[Any]:
+    values = {"query": dataset.queries, "item": dataset.corpus}[side]
+    return [values[name] for name in reads(dataset, side)]
 
 
 def _alike(features: list[Any], trained: np.ndarray, rows: np.ndarray) -> Iterator[Float[np.ndarray, "B T"]]:

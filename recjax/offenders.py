@@ -5,10 +5,9 @@ from typing import Any
 
 import jax
 import numpy as np
-import scipy.sparse
 from jaxtyping import Array
 
-from recjax import evaluate, names
+from recjax import evaluate, interactions, names
 from recjax.pairs import Pairs
 from recjax.relatedness import Factors
 from recjax.types import Dataset
@@ -86,16 +85,13 @@ def _related(ranking: evaluate.Ranking, factors: Factors) -> np.ndarray:
 
 def _together(known: Dataset, queries: np.ndarray, items: np.ndarray) -> np.ndarray:
     """[B]: how many other queries met the item and at least one item that the query met."""
-    shape = len(known.vocabularies["query"]), len(known.vocabularies["item"])
-    pair = known.interactions.query, known.interactions.item
-    met = scipy.sparse.csr_array((np.ones(len(pair[0]), np.float32), pair), shape=shape)
-    met.data[:] = 1.0
+    met = interactions.met(known)
     by_item = met.T.tocsr()
     found = np.empty(len(queries), np.int64)
     for number, (query, item) in enumerate(zip(queries, items, strict=True)):
         others = by_item.indices[by_item.indptr[item] : by_item.indptr[item + 1]]
         others = others[others != query]
-        own = np.zeros(shape[1], np.float32)
+        own = np.zeros(met.shape[1], np.float32)
         own[met.indices[met.indptr[query] : met.indptr[query + 1]]] = 1.0
         found[number] = np.count_nonzero(met[others] @ own) if len(others) else 0
     return found

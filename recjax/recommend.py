@@ -10,13 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from recjax import commands, evaluate, folders, names, reports, runs, trained
+from recjax import commands, configs, evaluate, folders, names, newcomers, reports, runs, trained
 from recjax.errors import InputError
 from recjax.features import query as query_features
 from recjax.interactions import words
 from recjax.types import Bag, Dataset, HeldOut, Interactions
 
 NEW = "(new)"  # the raw id of a query that the data set does not have
+_ASKED = ("query", "history", "features")
+_SET = ("data.path", "model.newcomers", "model.neighbors")  # fields that need not be as they were in training
 
 
 def command(arguments: Sequence[str]) -> str:
@@ -25,20 +27,20 @@ def command(arguments: Sequence[str]) -> str:
     Raises:
         InputError: what was given, what was wanted, what to type.
     """
-    known = ["query", "history", "features", "k", "csv", "config.data.path"]
-    places, options = commands.split("recommend", arguments, known)
-    queries, history, features = (_parts(options.get(name, "")) for name in known[:3])
+    places, options = commands.split("recommend", arguments, [*_ASKED, "k", "csv", *(f"config.{one}" for one in _SET)])
+    queries, history, features = (_parts(options.get(name, "")) for name in _ASKED)
     k = options.get("k", "10")
     if len(places) > 1 or bool(queries) == bool(history or features) or not k.isdecimal():
         raise InputError(
             f"recommend got {' '.join(arguments)}; wanted one run, and queries of its data or else a history: type "
             f"python launch.py {commands.USAGE['recommend']}"
         )
-    changes = {"data.path": options["config.data.path"]} if "config.data.path" in options else {}
+    changes = {name: options[f"config.{name}"] for name in _SET if f"config.{name}" in options}
     if queries:
         rows = for_queries(trained.load(places[0], changes), queries, int(k))
     else:
-        if folders.run(places[0]).result["config"]["train"]["method"] == "wals":
+        settings = {**folders.settings(folders.run(places[0])), **changes}
+        if settings["train.method"] == "wals" and settings["model.newcomers"] == "none":
             changes["wals.fold_in"] = "true"
         given = {name: value for name, _, value in (one.partition("=") for one in features)}
         rows = for_history(trained.load(places[0], changes), history, given, int(k))
@@ -69,10 +71,10 @@ def for_queries(model: trained.Trained, queries: Sequence[str], k: int) -> list[
     if not len(rows):
         raise InputError("no query was given; wanted raw ids of the data set")
     new = np.setdiff1d(rows, model.split.train.interactions.query)
-    if model.config.model.name == "mf" and not model.config.wals.fold_in and len(new):
+    if len(new) and not _embeds_new(model.config):
         raise InputError(
             f"query {model.dataset.vocabularies['query'][new[0]]} had no training interactions, and model.name='mf' "
-            "has only its untrained row; give what it did as --history=ITEM,ITEM, or train a softmax_dnn"
+            "has only its untrained row; type --config.model.newcomers=history or features"
         )
     return _rows(model, model.dataset, rows, k)
 
@@ -82,34 +84,39 @@ def for_history(
 ) -> list[dict[str, Any]]:
     """The k items with the highest scores for a new query that did this, now, oldest first.
 
-    A model of tables folds the query in, as WALS does; a net reads the history and the features. A net that reads the
-    query's id, too, reads the row that stands for unknown ones.
+    WALS folds the query in from its history, and with model.newcomers tables take the mean of similar queries; a net
+    reads the history and the features. One that reads the query's id, too, reads the row that stands for unknown ones.
 
     Args:
-        history: items by their raw ids; a net may do without.
-        features: raw values of the side features that the model's query tower reads; of a bag, its words.
+        history: items by their raw ids; a net may do without, and so may model.newcomers="features".
+        features: raw values of the side features that are read of a query; of a bag, its words.
 
     Returns:
         As `for_queries`, for one query.
 
     Raises:
-        InputError: gradient MF, which has no row for a new query; an unknown item, or a feature that is missing, not
-            known or not read; k outside [1, N].
+        InputError: gradient MF without model.newcomers, which has no row for a new query; an unknown item, or a feature
+            that is missing, not known or not read; k outside [1, N].
     """
     settings = model.config
-    if settings.model.name == "mf" and not settings.wals.fold_in:
+    if not _embeds_new(settings):
         raise InputError(
-            "model.name='mf' that was trained by gradients has no row for a new query; wanted a run with "
-            "--config.train.method=wals, or another model"
+            "model.name='mf' that was trained by gradients has no row for a new query; type "
+            "--config.model.newcomers=history or features, or train with --config.train.method=wals"
         )
-    if settings.model.name == "mf" and not history:
-        raise InputError("a new query is folded in from its history; type --history=ITEM,ITEM")
+    if settings.model.name == "mf" and settings.model.newcomers != "features" and not history:
+        raise InputError("a new query's row is found from its history; type --history=ITEM,ITEM")
     dataset = _with_query(model, history, features)
     if settings.model.name == "mf":
         tables = model.params.tables
-        row = {"query": jnp.pad(tables["query"], ((0, 1), (0, 0)))}  # which fold-in fills
+        row = {"query": jnp.pad(tables["query"], ((0, 1), (0, 0)))}  # which is filled before the ranking
         model = model._replace(params=model.params._replace(tables=tables | row))
     return _rows(model, dataset, np.array([len(dataset.vocabularies["query"]) - 1], np.int32), k)
+
+
+def _embeds_new(config: configs.Config) -> bool:
+    """Whether a query that nothing trained has an embedding."""
+    return config.model.name != "mf" or config.wals.fold_in or config.model.newcomers != "none"
 
 
 def _rows(model: trained.Trained, known: Dataset, queries: np.ndarray, k: int) -> list[dict[str, Any]]:
@@ -144,7 +151,8 @@ def _rows(model: trained.Trained, known: Dataset, queries: np.ndarray, k: int) -
 def _with_query(model: trained.Trained, history: Sequence[str], features: Mapping[str, str]) -> Dataset:
     """The data set with one query more, the last."""
     dataset = model.dataset
-    read = query_features(model.config.model, dataset)
+    settings = model.config.model
+    read = newcomers.reads(dataset, "query") if settings.newcomers == "features" else query_features(settings, dataset)
     side = {name: value for name, value in dataset.queries.items() if name != "query"}
     wanted = [name for name in side if name in read]
     for name in features:

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
+from recjax import interactions
 from recjax.errors import InputError
 from recjax.types import Dataset
 
@@ -66,13 +67,11 @@ def ease(known: Dataset, regularization: float) -> np.ndarray:
 
 def _together(known: Dataset) -> scipy.sparse.csr_array:
     """[N N]: how many queries have met both items."""
-    shape = len(known.vocabularies["query"]), len(known.vocabularies["item"])
-    if shape[1] > MOST:
+    items = len(known.vocabularies["item"])
+    if items > MOST:
         raise InputError(
-            f"item_knn and ease keep a number a pair of items, and there are {shape[1]:,}; wanted {MOST:,} at most: "
+            f"item_knn and ease keep a number a pair of items, and there are {items:,}; wanted {MOST:,} at most: "
             "leave them out of --config.baselines.names"
         )
-    ones = np.ones(len(known.interactions.item), np.float32)
-    met = scipy.sparse.csr_array((ones, (known.interactions.query, known.interactions.item)), shape=shape)
-    met.data[:] = 1.0  # a repetition counts once
+    met = interactions.met(known)
     return met.T.tocsr() @ met

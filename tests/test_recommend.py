@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from recjax import configs, evaluate, experiment, fields, recommend, trained
+from recjax import configs, evaluate, experiment, fields, newcomers, recommend, trained
 from recjax.errors import InputError
 
 
@@ -41,6 +41,31 @@ def test_a_loaded_model_is_the_one_that_was_trained(runs):
     assert (model.steps, model.clock["train_s"]) == (result["steps"], result["timing"]["train_s"])
     with np.load(runs / "net" / "queries.npz") as kept:
         np.testing.assert_array_equal(kept["retrieved"], ranking.ids)
+
+
+@pytest.mark.parametrize("kind", ["mf", "wals"])
+@pytest.mark.parametrize("by", ["history", "features"])
+def test_tables_answer_a_new_query_by_the_mean_of_similar_ones(kind, by, runs):
+    """With one neighbor, the row of a query with the history, or the features, of an old one is the old one's."""
+    model = trained.load(runs / kind, {"model.newcomers": by, "model.neighbors": "1"})
+    dataset, trained_on = model.dataset, model.split.train.interactions
+    query = 17
+    history, features = [], {}
+    if by == "history":  # what it trained on: that is what its neighbors are found by
+        own = trained_on.item[trained_on.query == query]
+        history = dataset.vocabularies["item"][own].astype(str).tolist()
+    else:
+        side = {name: dataset.queries[name] for name in newcomers.reads(dataset, "query")}
+        features = {name: str(dataset.vocabularies[name][values[query]]) for name, values in side.items()}
+        query = int(np.flatnonzero(np.all([values == values[query] for values in side.values()], axis=0))[0])
+    found = recommend.for_history(model, history, features, 120 - len(history))
+    items = np.array([int(row["item"].removeprefix("item_")) for row in found])
+    tables = {name: np.asarray(table) for name, table in model.params.tables.items()}
+    scores = tables["item"] @ tables["query"][query]
+    place = {str(raw): number for number, raw in enumerate(dataset.vocabularies["item"])}
+    wanted = [scores[place[f"item_{one}"]] for one in items]
+    np.testing.assert_allclose([row["score"] for row in found], wanted, rtol=1e-5, atol=1e-6)
+    assert len(found) == 120 - len(history)
 
 
 @pytest.mark.parametrize("kind", ["net", "wals"])
@@ -115,7 +140,13 @@ FEATURES = "--features=country=country_1,age=young,device=phone"
         ),
         ("net", ["--history=item_3", FEATURES.replace("country_1", "99")], "country '99' is none of the 3"),
         ("mf", ["--history=item_3"], "model.name='mf' that was trained by gradients has no row for a new query"),
-        ("wals", ["--features=country=1"], "a new query is folded in from its history"),
+        ("wals", ["--features=country=1"], "a new query's row is found from its history"),
+        ("mf", ["--features=country=1", "--config.model.newcomers=history"], "is found from its history"),
+        (
+            "mf",
+            ["--history=item_3", "--config.model.newcomers=features"],
+            "the model reads country, age, device of a query",
+        ),
         ("wals", ["--history=item_3", "--features=country=1"], "does not read 'country' of a query; it reads none"),
         (
             "net",
