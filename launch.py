@@ -100,15 +100,16 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
     if "get_sweep" in found or SWEEP.value:
         _sweep(found, overrides, name)
     elif "get_study" in found:
-        from recjax import compiled, study
-
-        compiled.keep()
         if "seed" in overrides:
             raise InputError(f"--config.seed={overrides['seed']}: a study runs seeds of its own; leave it out")
-        plan = found["get_study"]()
-        arms = {arm: fields.override(config, overrides) for arm, config in plan.arms.items()}
-        command = shlex.join(["python", *sys.argv])
-        study.run(dataclasses.replace(plan, arms=arms), name, command, WORKDIR.value, SAVE.value, board=BOARD.value)
+        with interruption.listening() as listener:
+            from recjax import compiled, study
+
+            compiled.keep()
+            plan = found["get_study"]()
+            arms = {arm: fields.override(config, overrides) for arm, config in plan.arms.items()}
+            plan, command = dataclasses.replace(plan, arms=arms), shlex.join(["python", *sys.argv])
+            study.run(plan, name, command, WORKDIR.value, SAVE.value, board=BOARD.value, listener=listener)
     elif "get_measurement" in found:
         from recjax import compiled, study
 

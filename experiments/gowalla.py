@@ -32,21 +32,21 @@ PUBLISHED = {
 
 def arms(data: configs.Data) -> dict[str, configs.Config]:
     def gradient(
-        objective: configs.Objective, epochs: float, rate: float = 3e-3, l2: float = 0.0, **model
+        objective: configs.Objective, epochs: float, rate: float, *, l2: float = 0.0, lazy: bool = False, **model
     ) -> configs.Config:
         return configs.Config(
             data=data,
             model=configs.Model(**model),
-            sampler=configs.Sampler(name="uniform", negatives=1024),
+            sampler=configs.Sampler(name="uniform", negatives=512),
             objective=objective,
             penalties=configs.Penalties(batch_l2=l2),
-            optimizer=configs.Optimizer(learning_rate=rate, decay="cosine"),
+            optimizer=configs.Optimizer(learning_rate=rate, decay="cosine", lazy=lazy),
             train=configs.Train(epochs=epochs, batch=2048),
             evaluate=EVALUATE,
         )
 
     bsl = configs.Objective(loss="bsl", score="cosine", temperature=0.11, exponent=1.22)
-    softmax = configs.Objective(score="cosine", temperature=0.08)
+    softmax = configs.Objective(score="cosine", temperature=0.1)
     net = {"query_features": ("history",), "hidden": ()}
     return {
         "iALS": configs.Config(
@@ -56,10 +56,10 @@ def arms(data: configs.Data) -> dict[str, configs.Config]:
             train=configs.Train(method="wals", epochs=4.0),
             evaluate=EVALUATE,
         ),
-        "MF, BPR": gradient(configs.Objective(loss="bpr"), 24.0, l2=3.0, name="mf"),
-        "MF, softmax": gradient(softmax, 40.0, name="mf"),
-        "MF, BSL": gradient(bsl, 40.0, name="mf"),
-        "YouTube-DNN style": gradient(bsl, 24.0, 2e-3, history=100, dropout=0.5, **net),
+        "MF, BSL": gradient(bsl, 300.0, 6e-3, lazy=True, name="mf"),
+        "MF, softmax": gradient(softmax, 300.0, 6e-3, lazy=True, name="mf"),
+        "MF, BPR": gradient(configs.Objective(loss="bpr"), 48.0, 1e-3, l2=6.0, name="mf"),
+        "YouTube-DNN style": gradient(bsl, 60.0, 2e-3, history=100, dropout=0.5, **net),
         "two-tower": gradient(bsl, 12.0, 2e-3, name="two_tower", item_features=("item",), dropout=0.2, **net),
     }
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from recjax import configs, experiment, fields, preparation, reports, runs
+from recjax import configs, experiment, fields, folders, interruption, preparation, reports, resume, runs
+from recjax.errors import InputError
 from recjax.pages import several
 
 
@@ -58,35 +59,36 @@ def run(
     echo: Callable[[str], None] = print,
     *,
     board: bool = False,
+    listener: interruption.Listener | None = None,
 ) -> dict[str, Any]:
     """Runs every arm with every seed, and writes the table as study.json and the picture as study.png.
+
+    In the folder of the same study completed runs are not run again, and one that was stopped goes on.
 
     Args:
         command: that the result names, so that a reader can repeat it.
         workdir: the folder of the study and of its runs; by default the next free runs/NAME-1, -2, …
         save: where the two files are to be copied, without their endings: results/folding.
         board: every run writes its scalars for TensorBoard too.
+        listener: hears signals; None: nothing but its end stops the study.
 
     Raises:
-        InputError: before anything is run.
+        InputError: before anything is run; or a folder is of another run.
+        Interrupted: the listener heard a signal; what was done is saved.
         DivergedError: a run diverged; the finished ones keep their folders.
     """
     for config in study.arms.values():
         preparation.prepare(config)
-    folder, places = _places(name, workdir, save)
-    outcomes = {
-        arm: [
-            experiment.run(
-                dataclasses.replace(config, seed=seed),
-                f"{name}: {arm}",
-                str(folder / f"{arm.replace(' ', '-')}-{seed}"),
-                echo,
-                board=board,
-            ).result
-            for seed in study.seeds
-        ]
-        for arm, config in study.arms.items()
-    }
+    own = {arm: {seed: f"{arm.replace(' ', '-')}-{seed}" for seed in study.seeds} for arm in study.arms}
+    folder = _folder(workdir, name, {one for of_arm in own.values() for one in of_arm.values()})
+
+    def outcome(arm: str, seed: int) -> dict[str, Any]:
+        config, place = dataclasses.replace(study.arms[arm], seed=seed), str(folder / own[arm][seed])
+        return experiment.run(config, f"{name}: {arm}", place, echo, board=board, listener=listener).result
+
+    with resume.alone(folder):
+        places = _places(folder, save)
+        outcomes = {arm: [outcome(arm, seed) for seed in study.seeds] for arm in study.arms}
     first = next(iter(outcomes.values()))
     rows = {arm: _summary([result["metrics"] for result in results]) for arm, results in outcomes.items()}
     rows |= {one: _summary([result["baselines"][one] for result in first]) for one in first[0]["baselines"]}
@@ -125,7 +127,7 @@ def measure(
         InputError: what was given, what was wanted, what to type.
     """
     fields.check(plan.config)
-    _, places = _places(name, workdir, save)
+    places = _places(runs.create(workdir, name), save)
     by_seed = []
     for seed in plan.seeds:
         by_seed.append(plan.measure(dataclasses.replace(plan.config, seed=seed)))
@@ -142,13 +144,31 @@ def measure(
     return found
 
 
-def _places(name: str, workdir: str | None, save: str | None) -> tuple[pathlib.Path, list[pathlib.Path]]:
-    """The folder, and where the results go, without endings."""
-    folder = runs.create(workdir, name)
+def _folder(workdir: str | None, name: str, own: set[str]) -> pathlib.Path:
+    """The folder of a study, a new one or one that holds nothing but what the study writes.
+
+    Args:
+        own: the names of its runs' folders.
+    """
+    path = pathlib.Path(workdir or "")
+    if not workdir or not path.is_dir():
+        return runs.create(workdir, name)
+    written = own | {"study.json", "study.png", folders.REPORT}
+    odd = sorted(one.name for one in path.iterdir() if one.name.removesuffix(".partial") not in written)
+    if odd:
+        raise InputError(
+            f"--workdir={workdir} exists and holds {odd[0]}, which is none of this study's; wanted the folder of the "
+            "same study, or one that does not exist: name another"
+        )
+    return path
+
+
+def _places(folder: pathlib.Path, save: str | None) -> list[pathlib.Path]:
+    """Where the results go, without endings."""
     places = [folder / "study"] + ([pathlib.Path(save)] if save else [])
     for place in places:
         place.parent.mkdir(parents=True, exist_ok=True)
-    return folder, places
+    return places
 
 
 def _write(

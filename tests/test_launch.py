@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import launch
-from recjax import configs, evaluate, fields, parameters, preparation, resume
+from recjax import configs, evaluate, fields, fit, parameters, preparation, resume
 from recjax.errors import Interrupted
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -372,6 +372,41 @@ def test_a_study_gives_means_over_seeds(run, tmp_path, capsys):
     assert len(point["ndcg@10"]["values"]) == len(point["seconds"]["values"]) == 2
     assert "--save=there/two" in found["command"]
     assert "±" in capsys.readouterr().out
+
+
+def test_a_study_goes_on_where_it_was_stopped(run, tmp_path, capsys, monkeypatch):
+    """The second of four runs is stopped by a signal, twice: the same numbers as of a study that was not stopped."""
+    (tmp_path / "two.py").write_text(STUDY)
+    assert run("--config=two.py", "--workdir=whole", *SMALL) == 0
+    begun, launched_by = [], fit.fit
+
+    def stopping(config, *others, **named):
+        begun.append((config.model.name, config.seed))
+        if len(begun) in (2, 3):
+            signal.raise_signal(signal.SIGTERM)
+        return launched_by(config, *others, **named)
+
+    monkeypatch.setattr(fit, "fit", stopping)
+    again = ("--config=two.py", "--workdir=here", *SMALL)
+    assert [run(*again) for _ in range(3)] == [75, 75, 0]
+    assert "interrupted by SIGTERM; to go on, type the same command" in capsys.readouterr().err
+    first, second = ("two_tower", 0), ("two_tower", 1)
+    assert begun == [first, second, second, second, ("softmax_dnn", 0), ("softmax_dnn", 1)]
+    found, whole = read(tmp_path / "here" / "study.json"), read(tmp_path / "whole" / "study.json")
+    assert found["rows"] == whole["rows"]
+    assert run(*again) == 0  # nothing is left to do
+    assert read(tmp_path / "here" / "study.json") == found
+    assert len(begun) == 6
+    assert run(*again, "--config.optimizer.learning_rate=0.5") == 2
+    assert "optimizer.learning_rate is" in capsys.readouterr().err
+
+
+def test_a_study_takes_no_folder_of_something_else(run, tmp_path, capsys):
+    (tmp_path / "two.py").write_text(STUDY)
+    (tmp_path / "here" / "two_tower-0").mkdir(parents=True)
+    (tmp_path / "here" / "notes.txt").write_text("mine")
+    assert run("--config=two.py", "--workdir=here", *SMALL) == 2
+    assert "holds notes.txt, which is none of this study's; wanted the folder of the same" in capsys.readouterr().err
 
 
 def test_the_exit_status_reaches_the_shell():
