@@ -1,12 +1,15 @@
-"""The live line of a run: on a terminal it moves, in a log file there is none."""
+"""The live line of a run: on a terminal it moves; in a log file there is a line now and then."""
 
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
 
 from recjax import reports
 
+SILENCE = 60.0  # seconds after which a run that writes to a file tells again how far it is
 _FORMAT = "step {n_fmt} of {total_fmt} |{bar:20}| {remaining} left{postfix}"
 
 
@@ -23,6 +26,40 @@ def bar(total: int, done: int = 0, file: Any = None, quiet: bool = False) -> tqd
         total=total, initial=done, file=file, disable=quiet or not file.isatty(), bar_format=_FORMAT, mininterval=0.2,
         dynamic_ncols=True, leave=False,
     )  # fmt: skip
+
+
+class Live:
+    """How far a run of `total` steps is: the moving line, and the lines that stay."""
+
+    def __init__(
+        self, total: int, done: int, echo: Callable[[str], None], *, file: Any = None, quiet: bool = False
+    ) -> None:
+        self.total, self.before, self.echo, self.quiet = total, done, echo, quiet
+        self.bar = bar(total, done, file, quiet)
+        self.started = self.spoken = time.perf_counter()
+
+    def __enter__(self) -> "Live":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.bar.close()
+
+    def advance(self, step: int, loss: float, judgement: str, now: str, *, idle: float) -> None:
+        """Tells that `step` steps are done.
+
+        Args:
+            judgement: what validation said, which stays; without it a line stays where none has for a while.
+            now: what the moving line says after the time.
+            idle: seconds since the beginning in which no step was done.
+        """
+        silent = self.bar.disable and not self.quiet and time.perf_counter() - self.spoken > SILENCE
+        if judgement or silent:
+            self.bar.clear()
+            self.spoken = time.perf_counter()
+            rest = left(self.spoken - self.started - idle, step - self.before, self.total - self.before)
+            self.echo(f"step {step:,} of {self.total:,}: loss {loss:.6g}{judgement}, {rest} left")
+        self.bar.set_postfix_str(now, refresh=False)
+        self.bar.update(step - self.bar.n)
 
 
 def told(loss: float, rate: float, select: str, best: float | None, best_step: int) -> str:

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import pathlib
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -125,8 +124,9 @@ def fit(
     found = judging.validation(config, start, validation, state.params, clock) if validation else None
     blocks: dict[int, Callable] = {}
     schedule = plan(config.train, start.epoch)
-    total, before, started = schedule[-1][1], progress.step, time.perf_counter() - clock.get("compile_s", 0.0)
-    with display.bar(total, before, quiet=quiet) as bar, profiling.traced(profile, echo) as trace:
+    before = clock.get("compile_s", 0.0)
+    live = display.Live(schedule[-1][1], progress.step, echo, quiet=quiet)
+    with live, profiling.traced(profile, echo) as trace:
         for first, last, judged in schedule:
             if last <= progress.step:
                 continue
@@ -146,21 +146,18 @@ def fit(
                 state, metrics = jax.block_until_ready(blocks[last - first](knobs, key, state, data))
             progress.trained(last, metrics, clock["train_s"] - begin)
             loss, rate = float(np.mean(metrics["loss"])), last * start.examples / clock["train_s"]
+            judgement = ""
             if not found:
                 progress.best_step, params = last, state.params
             elif judged:
                 line = found.judge(state.params, last)
                 if progress.judged(line, found.select):
                     params = jax.tree.map(jnp.copy, state.params)  # the state's own buffers are donated
-                bar.clear()
-                value = reports.number(line[found.select])
-                left = display.left(time.perf_counter() - started - clock["compile_s"], last - before, total - before)
-                echo(f"step {last:,} of {total:,}: loss {loss:.6g}, validation {found.select} {value}, {left} left")
+                judgement = f", validation {found.select} {reports.number(line[found.select])}"
             if saver and (judged or saver.due()):
                 _save(saver, state, progress, clock)
-            best = progress.best, progress.best_step
-            bar.set_postfix_str(display.told(loss, rate, found.select if found else "", *best), refresh=False)
-            bar.update(last - first)
+            now = display.told(loss, rate, found.select if found else "", progress.best, progress.best_step)
+            live.advance(last, loss, judgement, now, idle=clock["compile_s"] - before)
     if saver:
         with clock.time("checkpoint_s"):
             saver.wait()

@@ -1,9 +1,12 @@
 """When blocks end, and when they are followed by an evaluation."""
 
+import re
+
 import numpy as np
 import pytest
 
-from recjax import configs, fit
+from recjax import configs, display, fit
+from recjax.clock import Clock
 from recjax.errors import DivergedError
 
 
@@ -38,3 +41,16 @@ def test_the_first_step_and_term_that_are_not_finite_are_named(terms, step, term
     with pytest.raises(DivergedError) as caught:
         fit._require_finite(10, {name: np.array(values) for name, values in terms.items()})
     assert (caught.value.step, caught.value.term) == (step, term)
+
+
+@pytest.mark.parametrize(
+    ("silence", "quiet", "told"), [(-1.0, False, True), (-1.0, True, False), (600.0, False, False)]
+)
+def test_a_run_without_validation_tells_a_log_file_how_far_it_is(silence, quiet, told, config, split, monkeypatch):
+    monkeypatch.setattr(display, "SILENCE", silence)
+    start, lines = fit.start(config, split.train), []
+    fit.fit(config, start, None, Clock(), log=lambda line: None, echo=lines.append, quiet=quiet)
+    ends = [last for _, last, _ in fit.plan(config.train, start.epoch)]
+    assert len(lines) == told * len(ends)
+    for line, end in zip(lines, ends, strict=False):
+        assert re.fullmatch(rf"step {end} of {ends[-1]}: loss [\d.]+, \d\d:\d\d left", line)
