@@ -12,6 +12,7 @@ import pathlib
 import runpy
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from absl import app, flags, logging
@@ -48,7 +49,8 @@ PROGRAM = flags.DEFINE_enum(
 MEMORY = flags.DEFINE_float("memory", 0.0, "GB that a sweep may take; 0: most of what there is.", lower_bound=0.0)
 SLURM = flags.DEFINE_list("slurm", [], "What submitit is given: timeout_min=60,slurm_partition=gpu.")
 _ONE = (CONFIG, WORKDIR, SAVE, BOARD, DRY_RUN, PROFILE)
-FLAGS = (*_ONE, SWEEP, TRIALS, SEARCH, AT_ONCE, EXECUTOR, PROCESSES, PROGRAM, MEMORY, SLURM)
+_MANY = (TRIALS, SEARCH, AT_ONCE, EXECUTOR, PROCESSES, PROGRAM, MEMORY, SLURM)
+FLAGS = (*_ONE, SWEEP, *_MANY)
 
 
 def main(arguments: list[str]) -> None:
@@ -78,9 +80,7 @@ def _again() -> str:
 
 def _read(word: str, arguments: list[str]) -> None:
     """Folders in, text out."""
-    for flag in FLAGS:
-        if flag.present:
-            raise InputError(f"--{flag.name}={flag.value} is for a run, and {word} reads folders; leave it out")
+    _refuse(FLAGS, f"is for a run, and {word} reads folders; leave it out")
     if word == "recommend":
         from recjax import compiled, recommend  # imports jax, which the other words do without
 
@@ -92,14 +92,22 @@ def _read(word: str, arguments: list[str]) -> None:
     print(getattr(commands, word)(arguments))
 
 
+def _refuse(given: Sequence[Any], reason: str) -> None:
+    """Refuses flags that are set and that nothing would read."""
+    for flag in given:
+        if flag.value != flag.default:
+            raise InputError(f"--{flag.name}{'' if flag.value is True else f'={flag.value}'} {reason}")
+
+
 def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
     name = pathlib.Path(CONFIG.value).stem
-    for flag in (DRY_RUN, PROFILE):
-        if flag.value and "get_config" not in found:
-            raise InputError(f"--{flag.name} is for one run, and {CONFIG.value} is none; leave it out")
+    if "get_config" not in found:
+        _refuse((DRY_RUN, PROFILE), f"is for one run, and {CONFIG.value} is none; leave it out")
     if "get_sweep" in found or SWEEP.value:
         _sweep(found, overrides, name)
-    elif "get_study" in found:
+        return
+    _refuse(_MANY, "is for a sweep; name what varies, as --sweep=seed=0:8, or leave it out")
+    if "get_study" in found:
         if "seed" in overrides:
             raise InputError(f"--config.seed={overrides['seed']}: a study runs seeds of its own; leave it out")
         with interruption.listening() as listener:
@@ -114,8 +122,7 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
         from recjax import compiled, study
 
         compiled.keep()
-        if BOARD.value:
-            raise InputError(f"--tensorboard is for runs, and {CONFIG.value} is a measurement; leave it out")
+        _refuse((BOARD,), f"is for runs, and {CONFIG.value} is a measurement; leave it out")
         if "seed" in overrides:
             raise InputError(f"--config.seed={overrides['seed']}: a measurement has seeds of its own; leave it out")
         measured = found["get_measurement"]()
@@ -125,8 +132,7 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
         config = found["get_config"]()
         fields.check(config)
         config = fields.override(config, overrides)
-        if SAVE.value:
-            raise InputError(f"--save={SAVE.value} is for a study, and {CONFIG.value} is one run; leave it out")
+        _refuse((SAVE,), f"is for a study, and {CONFIG.value} is one run; leave it out")
         with interruption.listening() as listener:
             from recjax import compiled, cost, experiment  # imports jax, which takes seconds: a typing error should not
 
@@ -152,9 +158,7 @@ def _sweep(found: dict[str, Any], overrides: dict[str, str], name: str) -> None:
 
     if not {"get_sweep", "get_config"} & set(found):
         raise InputError(f"--sweep is for one config, and {CONFIG.value} is none; leave it out")
-    for flag in (SAVE, BOARD, DRY_RUN, PROFILE):
-        if flag.value:
-            raise InputError(f"--{flag.name} is not for a sweep; leave it out")
+    _refuse((SAVE, BOARD, DRY_RUN, PROFILE), "is not for a sweep; leave it out")
     plan = found["get_sweep"]() if "get_sweep" in found else space.Sweep(found["get_config"](), (), 0)
     fields.check(plan.config)
     texts = (*plan.space, *SWEEP.value)

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse
 
 from recjax import configs, fields, interactions, ragged, wals
-from recjax.datasets import files
+from recjax.datasets import files, lists
 from recjax.errors import InputError
 from recjax.least_squares import Coefficients
 from recjax.types import Dataset, Interactions, Params
@@ -206,14 +206,7 @@ def read(name: str, folder: str) -> Dataset:
     if name == "ml-1m":
         query, item = files.ratings(path, b"::").T[:2]
     else:
-        try:
-            lines = [np.array(line.split(), np.int64) for line in path.read_text().splitlines() if line.strip()]
-        except ValueError as error:
-            raise InputError(
-                f"{path} is malformed ({error}); wanted lines of whole numbers: query item item …"
-            ) from None
-        query = np.repeat([line[0] for line in lines], [len(line) - 1 for line in lines])
-        item = np.concatenate([line[1:] for line in lines])
+        query, item, _ = lists.pairs(path)
     query, item = (interactions.encode(part)[0] for part in (query, item))
     return dataset(*interactions.arrange(query, item, np.ones(len(query), np.float32), None, repeats=False)[:2])
 

@@ -9,7 +9,6 @@ python benchmarks/evaluate.py --data=FOLDER --save=results/benchmarks/evaluate  
 
 import importlib.metadata
 import os
-import pathlib
 import platform
 import shlex
 import sys
@@ -29,7 +28,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from implicit.evaluation import ranking_metrics_at_k
 from irspack import Evaluator
 
-from recjax import configs, evaluate, fields, reports, retrievers, wals
+from recjax import configs, datasets, evaluate, fields, reports, retrievers, splits, wals
 from recjax.errors import InputError
 from recjax.types import Dataset, HeldOut, Interactions, Params
 
@@ -45,18 +44,9 @@ COLUMNS = ("s", "s_min", "s_max", "to_ours", "ndcg@20")
 
 def gowalla(folder: str) -> HeldOut:
     """The published test part; what is known is the training part."""
-    path = pathlib.Path(folder) / "gowalla"
-    parts = []
-    for name in ("train.txt", "test.txt"):
-        if not folder or not (path / name).is_file():
-            raise InputError(f"--data={folder} has no gowalla/{name}; wanted the folder that does: --data=FOLDER")
-        lines = [np.array(line.split(), np.int32) for line in (path / name).read_text().splitlines() if line.strip()]
-        query = np.repeat([line[0] for line in lines], [len(line) - 1 for line in lines])
-        parts.append((query.astype(np.int32), np.concatenate([line[1:] for line in lines])))
-    (query, item), (test_query, test_item) = parts
-    sizes = int(max(query.max(), test_query.max())) + 1, int(max(item.max(), test_item.max())) + 1
-    known = contestants.dataset(query, item, *sizes)
-    return HeldOut(known, Interactions(test_query, test_item, np.ones(len(test_item), np.float32), None))
+    path = contestants.find("gowalla", folder).parent
+    settings = configs.Data(name="lightgcn", path=str(path), split="lightgcn")
+    return splits.lightgcn(datasets.lightgcn(settings), settings).test
 
 
 def trained(known: Dataset) -> dict[str, np.ndarray]:

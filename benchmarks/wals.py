@@ -184,8 +184,9 @@ def _grid(datasets: Mapping[str, Dataset]) -> None:
     """NDCG@20 on validation for each c (rows) and λ (columns): recjax cg, D = 64."""
     for name, dataset in datasets.items():
         split = splits.share_out(dataset, configs.Data(split="share_out", share=0.1, seed=0))
+        assert split.validation is not None
         start, judge = contestants.tables(dataset, 64), _judge(split.validation)
-        rows = {}
+        rows: dict[str, dict[str, float]] = {}
         for confidence in GRID[0]:
             one = contestants.build("recjax cg", contestants.weigh(split.train, confidence), GRID[1][0], start)
             rows[f"{name} c={confidence:g}"] = row = {}
@@ -202,7 +203,7 @@ def _judge(held: HeldOut) -> Callable[[contestants.Tables], float]:
     retriever = retrievers.Retriever(
         lambda tables, features: tables["query"][features["query"]], lambda tables, data: tables["item"]
     )
-    judgement = evaluate.prepare(held, batch=512)
+    judgement = evaluate.prepare(held)
     ranker = jax.jit(evaluate.ranker(retriever, configs.Evaluate(k=(20,), select="ndcg@20"), 1))
 
     def judge(tables):

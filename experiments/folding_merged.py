@@ -44,7 +44,7 @@ def arm(model: str, loss: str, sampler: configs.Sampler, weight: float = 1.0, gr
 
 
 def get_study() -> Study:
-    arms = {}
+    arms: dict[str, configs.Config] = {}
     for model in MODELS:
         arms |= {
             f"{model}, full softmax": arm(model, "softmax", configs.Sampler()),

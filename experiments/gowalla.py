@@ -13,6 +13,8 @@ Expect: twenty-five minutes on two cores, five at most a run. Chosen on the last
         The two-tower was not tuned. No epoch was chosen on test.
 """
 
+import dataclasses
+
 from recjax import configs, plots
 from recjax.study import Study
 
@@ -32,12 +34,19 @@ PUBLISHED = {
 
 def arms(data: configs.Data) -> dict[str, configs.Config]:
     def gradient(
-        objective: configs.Objective, epochs: float, rate: float, *, l2: float = 0.0, lazy: bool = False, **model
+        model: configs.Model,
+        objective: configs.Objective,
+        epochs: float,
+        rate: float,
+        *,
+        negatives: int = 512,
+        l2: float = 0.0,
+        lazy: bool = False,
     ) -> configs.Config:
         return configs.Config(
             data=data,
-            model=configs.Model(**model),
-            sampler=configs.Sampler(name="uniform", negatives=512),
+            model=model,
+            sampler=configs.Sampler(name="uniform", negatives=negatives),
             objective=objective,
             penalties=configs.Penalties(batch_l2=l2),
             optimizer=configs.Optimizer(learning_rate=rate, decay="cosine", lazy=lazy),
@@ -47,20 +56,22 @@ def arms(data: configs.Data) -> dict[str, configs.Config]:
 
     bsl = configs.Objective(loss="bsl", score="cosine", temperature=0.11, exponent=1.22)
     softmax = configs.Objective(score="cosine", temperature=0.1)
-    net = {"query_features": ("history",), "hidden": ()}
+    mf = configs.Model(name="mf")
+    net = configs.Model(query_features=("history",), hidden=(), dropout=0.3)
+    both = dataclasses.replace(net, name="two_tower", item_features=("item",), dropout=0.2)
     return {
         "iALS": configs.Config(
             data=data,
-            model=configs.Model(name="mf"),
+            model=mf,
             wals=configs.Wals(unobserved_weight=0.01, regularization=0.01),
             train=configs.Train(method="wals", epochs=4.0),
             evaluate=EVALUATE,
         ),
-        "MF, BSL": gradient(bsl, 300.0, 6e-3, lazy=True, name="mf"),
-        "MF, softmax": gradient(softmax, 300.0, 6e-3, lazy=True, name="mf"),
-        "MF, BPR": gradient(configs.Objective(loss="bpr"), 48.0, 1e-3, l2=6.0, name="mf"),
-        "YouTube-DNN style": gradient(bsl, 60.0, 2e-3, history=100, dropout=0.5, **net),
-        "two-tower": gradient(bsl, 12.0, 2e-3, name="two_tower", item_features=("item",), dropout=0.2, **net),
+        "MF, BSL": gradient(mf, bsl, 400.0, 6e-3, negatives=1024, lazy=True),
+        "MF, softmax": gradient(mf, softmax, 200.0, 6e-3, lazy=True),
+        "MF, BPR": gradient(mf, configs.Objective(loss="bpr"), 48.0, 1e-3, l2=6.0),
+        "YouTube-DNN style": gradient(net, bsl, 60.0, 2e-3),
+        "two-tower": gradient(both, bsl, 12.0, 2e-3),
     }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse
 
 from recjax import configs, datasets, plots, splits
+from recjax.interactions import take
 from recjax.study import Measurement
 from recjax.types import Interactions
 
@@ -39,7 +40,7 @@ def measure(config: configs.Config) -> dict[str, dict[str, float]]:
     for name, which in held.items():
         query, item = train.query[~which], train.item[~which]
         met = scipy.sparse.csr_array((np.ones(len(query), np.float32), (query, item)), shape=size)
-        parts = {"": Interactions(*(part[which] for part in train[:3]), None), "test ": test}
+        parts = {"": take(train, which), "test ": test}
         rows[name] = {
             prefix + column: value for prefix, part in parts.items() for column, value in told(met, part, rng).items()
         }

@@ -105,7 +105,7 @@ def exact(config: configs.Config, model: Model, params: Params, data: Data) -> d
         position = index * TILE + jnp.arange(TILE)
         weight = jnp.where(position < count, 1.0 / count, 0.0)
         position = jnp.minimum(position, count - 1)
-        query, item, _, now = (part[position] for part in data.interactions)
+        query, item, _, now = jax.tree.map(lambda part: part[position], data.interactions)
         age = (data.span - now) / jnp.maximum(data.span, 1)
         features = batches.features(data, query, position, config.model.history, now=now, age=age)
         batch = Batch(features, item[:, None], jnp.ones((TILE, 1)), jnp.ones(TILE))

@@ -30,7 +30,7 @@ SAMPLERS = {
 
 
 def measure(config: configs.Config) -> dict[str, dict[str, float]]:
-    rows = {}
+    rows: dict[str, dict[str, float]] = {}
     for arm, sampler in SAMPLERS.items():
         found = trained.train(dataclasses.replace(config, sampler=sampler))
         if not rows:

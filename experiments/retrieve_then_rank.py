@@ -16,11 +16,12 @@ from recjax import configs, plots, trained
 from recjax.study import Measurement
 
 LISTS = (20, 100)
+ARMS = {"folded dnn": "DNN, squared, positives only", "dnn": "DNN, full softmax"}  # of the study `folding`
 
 
 def measure(config: configs.Config) -> dict[str, dict[str, float]]:
     arms = folding.get_study().arms
-    own = {"wals": wals.get_config(), "folded dnn": arms["positives only"], "dnn": arms["full softmax"]}
+    own = {"wals": wals.get_config()} | {name: arms[arm] for name, arm in ARMS.items()}
     models = {
         name: trained.train(dataclasses.replace(one, seed=config.seed, data=config.data)) for name, one in own.items()
     }

@@ -10,6 +10,7 @@ Expect: eight minutes on two cores. A small world, matrix factorization after 1,
 """
 
 import pathlib
+from typing import Any
 
 import jax
 import matplotlib.pyplot as plt
@@ -19,7 +20,7 @@ from recjax import batches, bias, configs, losses, objectives, plots, preparatio
 from recjax.study import Measurement
 
 SIZES = (16, 64, 256)
-ARMS = {
+ARMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "uniform": ("uniform", "negatives", {}),
     "uniform, no correction": ("uniform", "none", {}),
     "popularity": ("popularity", "negatives", {}),

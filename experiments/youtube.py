@@ -7,7 +7,8 @@ Claim:  each layer helps, and so do side features and recency together at every 
         a cap on examples a query do not help here (docs/youtube.md says why that may be).
 Run:    python launch.py --config=experiments/youtube.py --config.data.path=data/ml-1m --save=results/youtube
 Expect: ten minutes on two cores. One seed and three epochs: no arm is trained to its end. Nothing was tuned. Where an
-        arm's name tells neither, it has the history and the side features, and one hidden layer.
+        arm's name tells neither, it has the history and the side features, and one hidden layer; "example age" has
+        recency, too.
 """
 
 import dataclasses

@@ -39,6 +39,21 @@ def resolve(settings: configs.Baselines) -> dict[str, Callable[[configs.Baseline
     return found
 
 
+def check(settings: configs.Baselines, items: int) -> None:
+    """Refuses, before anything is trained, what a corpus of N items does not allow.
+
+    Raises:
+        InputError: as `resolve`; or a member that keeps a number a pair of items, and there are more than 50,000.
+    """
+    if matrices(settings):
+        similarity.require(items)
+
+
+def matrices(settings: configs.Baselines) -> int:
+    """How many of the members keep a matrix [N N]."""
+    return sum(make in (item_knn, ease) for make in resolve(settings).values())
+
+
 def popularity(settings: configs.Baselines, known: Dataset) -> Baseline:
     """Every query's items by their number of known interactions."""
     return Baseline(_POPULARITY, lambda key: ())

@@ -11,14 +11,15 @@ USAGE = {
     "compare": "compare RUN RUN [RUN …] [--columns=METRIC,METRIC]",
     "table": "table FOLDER [FOLDER …] [--format=markdown|latex] [--columns=METRIC,METRIC]",
     "report": "report FOLDER [FOLDER …]",
-    "recommend": "recommend RUN --query=ID,ID | --history=ITEM,ITEM | --features=NAME=VALUE,… [--k=10] [--csv=FILE]",
+    "recommend": "recommend RUN --query=ID,ID | --history=ITEM,ITEM | --features=NAME=VALUE,… [--k=10] [--csv=FILE]"
+    " [--config.data.path=FOLDER] [--config.model.newcomers=history|features] [--config.model.neighbors=20]",
 }
 FORMATS: Mapping[str, Callable] = {"markdown": typesetting.markdown, "latex": typesetting.latex}
 
 
 def compare(arguments: Sequence[str]) -> str:
     """Each further run against the first, over queries."""
-    places, options = split("compare", arguments, ["columns"])
+    places, options = parse("compare", arguments, ["columns"])
     if len(places) < 2:
         raise InputError(f"compare got one folder, {places[0]}; type: python launch.py {USAGE['compare']}")
     first, *others = map(folders.run, places)
@@ -28,7 +29,7 @@ def compare(arguments: Sequence[str]) -> str:
 
 def table(arguments: Sequence[str]) -> str:
     """The runs, studies and sweeps in one table."""
-    places, options = split("table", arguments, ["columns", "format"])
+    places, options = parse("table", arguments, ["columns", "format"])
     kind = options.get("format", "markdown")
     if kind not in FORMATS:
         raise unknown("format", kind, FORMATS)
@@ -40,7 +41,7 @@ def table(arguments: Sequence[str]) -> str:
 
 def report(arguments: Sequence[str]) -> str:
     """Writes report.html into the folder of each run, study or sweep, and tells where."""
-    places, _ = split("report", arguments, [])
+    places, _ = parse("report", arguments, [])
     return "\n".join(str(_written(place)) for place in places)
 
 
@@ -48,7 +49,7 @@ def _written(place: pathlib.Path) -> pathlib.Path:
     return run.write(place, folders.run(place).result) if folders.is_run(place) else several.write(place)
 
 
-def split(word: str, arguments: Sequence[str], known: Sequence[str]) -> tuple[list[pathlib.Path], dict[str, str]]:
+def parse(word: str, arguments: Sequence[str], known: Sequence[str]) -> tuple[list[pathlib.Path], dict[str, str]]:
     """Folders, and options by name.
 
     Raises:

@@ -44,7 +44,7 @@ class Data:
     split: str = "last_out"  # a member of recjax.splits
     share: float = field(
         0.1, above=0.0, below=0.5
-    )  # share_out: the share of each query's interactions that each held-out part gets
+    )  # that each held-out part gets, where a split reads it: of a query's interactions, of all, of queries or of items
     seed: int = field(0, least=0)  # of the draw, where a split draws
     cap: int = field(0, least=0)  # in training a query's interactions weigh as much as so many at most; 0: no cap
     # movielens, table: ratings below it are no interactions but impressions, explicit negatives; 0: all interactions

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import psutil
 
-from recjax import configs, embed, evaluate, fit, methods, models, preparation, reports, rows, train
+from recjax import baselines, configs, embed, evaluate, fit, methods, models, preparation, reports, rows, train
 from recjax.errors import InputError
 from recjax.types import Split
 
@@ -106,6 +106,11 @@ def memory(config: configs.Config, split: Split, start: methods.Start, program: 
             "smaller --config.evaluate.k, or a smaller --config.model.dimension",
         ),
     ]
+    if count := baselines.matrices(config.baselines):
+        items, queries = judgement.data.frequency.size, judgement.query.size
+        # Each is kept; the one that is made is there twice, and so are its scores of all judged queries, once.
+        size = 4 * ((count + 1) * items**2 + queries * items)
+        found.append(Part("item_knn and ease", size, "--config.baselines.names without them"))
     if jax.default_backend() == "cpu":
         found.append(Part("a checkpoint", _bytes(start.state), "a smaller --config.model.dimension"))
     return found

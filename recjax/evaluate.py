@@ -1,7 +1,8 @@
 """Evaluation: the whole corpus, or its candidates, ranked for every held-out query, in tiles on the device.
 
-Every score is computed in a tile of one shape, TILE queries by retrieval.BLOCK items, the last padded: a query's
-metrics are the same to the bit whoever is judged beside it. Memory is that of the data, embeddings and lists.
+Scores are computed in tiles of TILE queries, the last padded, by blocks of retrieval.BLOCK items, the last one as long
+as what is left: a query's metrics are the same to the bit whoever is judged beside it. Memory is that of the data,
+embeddings and lists.
 """
 
 import functools

@@ -36,7 +36,9 @@ def check(dataset: Dataset, split: Split, name: str) -> None:
             raise InputError(
                 f"data.split={name!r} leaks: {leak} ({len(rows.query)}: {', '.join(examples)}"
                 + ", …" * (len(rows.query) > SHOWN)
-                + "); type for example --config.data.split=last_out, or mend the split"
+                + "); "
+                + "type for example --config.data.split=last_out, or " * (name != "last_out")
+                + "mend the split"
             )
 
 

@@ -65,12 +65,11 @@ def check(train: Dataset, held: HeldOut, settings: configs.Model) -> dict[str, n
                 "--config.model.newcomers=features, or take another split"
             )
         return fresh
-    for side in fresh:
-        if not reads(held.known, side):
-            raise InputError(
-                f"model.newcomers='features', and the data set has no side features of ids for a new {side}; type "
-                "--config.model.newcomers=history, or take another data set"
-            )
+    if "query" in fresh and not reads(held.known, "query"):
+        raise InputError(
+            "model.newcomers='features', and the data set has no side features of ids for a new query; type "
+            "--config.model.newcomers=history, or take another data set"
+        )
     return fresh
 
 
@@ -82,8 +81,9 @@ def reads(dataset: Dataset, side: str) -> list[str]:
 
 def _fresh(train: Dataset, held: HeldOut, settings: configs.Model) -> dict[str, np.ndarray]:
     queries = np.setdiff1d(held.relevant.query, train.interactions.query)
-    items = np.setdiff1d(train.corpus["item"], train.interactions.item)
-    found = {"query": queries} | ({"item": items} if settings.newcomers == "features" else {})
+    found = {"query": queries}
+    if settings.newcomers == "features" and reads(held.known, "item"):
+        found["item"] = np.setdiff1d(train.corpus["item"], train.interactions.item)
     return {side: rows for side, rows in found.items() if len(rows)}
 
 

@@ -61,20 +61,23 @@ def load(config: configs.Config) -> tuple[Dataset, Split]:
     return dataset, split
 
 
-def prepare(config: configs.Config, loaded: tuple[Dataset, Split] | None = None) -> Prepared:
+def prepare(config: configs.Config, loaded: tuple[Dataset, Split] | None = None, *, judged: bool = True) -> Prepared:
     """Loads the data, resolves all names, and traces one step.
 
     Args:
         loaded: the data and its split, where they are at hand.
+        judged: False: the model may be one that has no embedding for some held-out queries.
 
     Raises:
         InputError: what was given, what was wanted, what to type.
     """
-    dataset, split = read(config, loaded)
+    dataset, split = read(config, loaded, judged=judged)
     return Prepared(config, dataset, split, fit.start(config, split.train))
 
 
-def read(config: configs.Config, loaded: tuple[Dataset, Split] | None = None) -> tuple[Dataset, Split]:
+def read(
+    config: configs.Config, loaded: tuple[Dataset, Split] | None = None, *, judged: bool = True
+) -> tuple[Dataset, Split]:
     """Loads the data, and refuses what does not go with it.
 
     Raises:
@@ -87,8 +90,9 @@ def read(config: configs.Config, loaded: tuple[Dataset, Split] | None = None) ->
         candidates = held.candidates if held else None
         evaluate.check(config.evaluate, queries, items, None if candidates is None else candidates.shape[1])
     relatedness.resolve(config.evaluate)
-    baselines.resolve(config.baselines)
-    _check_new_queries(config, split)
+    baselines.check(config.baselines, items)
+    if judged:
+        _check_new_queries(config, split)
     if config.model.start:
         parameters.check_start(config, fingerprint(dataset))
     return dataset, split
@@ -111,9 +115,9 @@ def _check_new_queries(config: configs.Config, split: Split) -> None:
     if config.model.name != "mf":
         return
     if config.model.newcomers != "none":
-        for judged in (split.validation, split.test):
-            if judged:
-                newcomers.check(split.train, judged, config.model)
+        for held in (split.validation, split.test):
+            if held:
+                newcomers.check(split.train, held, config.model)
         return
     for held in (split.validation, split.test):
         met = (held.known if config.wals.fold_in else split.train).interactions.query if held else np.empty(0)

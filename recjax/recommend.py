@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from recjax import commands, configs, evaluate, folders, names, newcomers, reports, runs, trained
+from recjax import commands, configs, fields, folders, names, newcomers, reports, runs, trained
 from recjax.errors import InputError
 from recjax.features import query as query_features
 from recjax.interactions import words
@@ -27,7 +27,7 @@ def command(arguments: Sequence[str]) -> str:
     Raises:
         InputError: what was given, what was wanted, what to type.
     """
-    places, options = commands.split("recommend", arguments, [*_ASKED, "k", "csv", *(f"config.{one}" for one in _SET)])
+    places, options = commands.parse("recommend", arguments, [*_ASKED, "k", "csv", *(f"config.{one}" for one in _SET)])
     queries, history, features = (_parts(options.get(name, "")) for name in _ASKED)
     k = options.get("k", "10")
     if len(places) > 1 or bool(queries) == bool(history or features) or not k.isdecimal():
@@ -40,8 +40,8 @@ def command(arguments: Sequence[str]) -> str:
         rows = for_queries(trained.load(places[0], changes), queries, int(k))
     else:
         settings = {**folders.settings(folders.run(places[0])), **changes}
-        if settings["train.method"] == "wals" and settings["model.newcomers"] == "none":
-            changes["wals.fold_in"] = "true"
+        if settings["train.method"] == "wals":
+            changes["wals.fold_in"] = fields.text(settings.get("model.newcomers", "none") == "none")
         given = {name: value for name, _, value in (one.partition("=") for one in features)}
         rows = for_history(trained.load(places[0], changes), history, given, int(k))
     if not rows:
@@ -59,13 +59,14 @@ def _parts(text: str) -> list[str]:
 def for_queries(model: trained.Trained, queries: Sequence[str], k: int) -> list[dict[str, Any]]:
     """The k items with the highest scores for each query, without those that it is known to have met.
 
-    All that the data set tells of a query is known, what was held out too: so recommends a service.
+    What a query is known to have met is in no list, what was held out too. A net and fold-in also read all of it;
+    the row of a table is that of training.
 
     Returns:
         A row an item: query, rank, the item by its raw id and title, score.
 
     Raises:
-        InputError: no query, one that is unknown, or one that has no row in a table; k outside [1, N].
+        InputError: no query, one that is unknown, or one that has no embedding; k outside [1, N].
     """
     rows = names.rows(model.dataset, "query", list(dict.fromkeys(queries)))
     if not len(rows):
@@ -76,6 +77,13 @@ def for_queries(model: trained.Trained, queries: Sequence[str], k: int) -> list[
             f"query {model.dataset.vocabularies['query'][new[0]]} had no training interactions, and model.name='mf' "
             "has only its untrained row; type --config.model.newcomers=history or features"
         )
+    by_history = model.config.wals.fold_in or model.config.model.newcomers == "history"
+    unknown = np.setdiff1d(new, model.dataset.interactions.query)
+    if model.config.model.name == "mf" and by_history and len(unknown):
+        raise InputError(
+            f"query {model.dataset.vocabularies['query'][unknown[0]]} has no interactions, and its row would be found "
+            "from them; leave it out"
+        )
     return _rows(model, model.dataset, rows, k)
 
 
@@ -84,8 +92,8 @@ def for_history(
 ) -> list[dict[str, Any]]:
     """The k items with the highest scores for a new query that did this, now, oldest first.
 
-    WALS folds the query in from its history, and with model.newcomers tables take the mean of similar queries; a net
-    reads the history and the features. One that reads the query's id, too, reads the row that stands for unknown ones.
+    With wals.fold_in the query is folded in from its history, with model.newcomers it is the mean of similar queries;
+    a net reads the history and the features, and for the query's id the row that stands for unknown ones.
 
     Args:
         history: items by their raw ids; a net may do without, and so may model.newcomers="features".
@@ -95,14 +103,14 @@ def for_history(
         As `for_queries`, for one query.
 
     Raises:
-        InputError: gradient MF without model.newcomers, which has no row for a new query; an unknown item, or a feature
-            that is missing, not known or not read; k outside [1, N].
+        InputError: MF that was loaded with neither, and has no row for a new query; an unknown item, or a feature that
+            is missing, not known or not read; k outside [1, N].
     """
     settings = model.config
     if not _embeds_new(settings):
         raise InputError(
-            "model.name='mf' that was trained by gradients has no row for a new query; type "
-            "--config.model.newcomers=history or features, or train with --config.train.method=wals"
+            "model.name='mf' has no row for a new query; type --config.model.newcomers=history or features, or in a "
+            "program trained.load(FOLDER, {'model.newcomers': 'history'}), or of a run by WALS {'wals.fold_in': 'true'}"
         )
     if settings.model.name == "mf" and settings.model.newcomers != "features" and not history:
         raise InputError("a new query's row is found from its history; type --history=ITEM,ITEM")
@@ -120,8 +128,9 @@ def _embeds_new(config: configs.Config) -> bool:
 
 
 def _rows(model: trained.Trained, known: Dataset, queries: np.ndarray, k: int) -> list[dict[str, Any]]:
+    if not 1 <= k <= len(known.vocabularies["item"]):
+        raise InputError(f"k is {k}; wanted 1 to {len(known.vocabularies['item'])}, the number of items")
     settings = dataclasses.replace(model.config.evaluate, k=(k,), select=f"ndcg@{k}")
-    evaluate.check(settings, len(known.vocabularies["query"]), len(known.vocabularies["item"]))
     query, time = np.sort(queries), known.interactions.time
     # A judgement whose answer nobody knows: it is asked for its lists alone.
     asked = Interactions(
@@ -161,7 +170,8 @@ def _with_query(model: trained.Trained, history: Sequence[str], features: Mappin
     missing = [name for name in wanted if name not in features]
     if missing:
         raise InputError(f"the model reads {', '.join(missing)} of a query; type --features={missing[0]}=VALUE")
-    items, count = names.rows(dataset, "item", history), len(dataset.vocabularies["query"])
+    items = names.rows(dataset, "item", history if dataset.repeats else list(dict.fromkeys(history)))
+    count = len(dataset.vocabularies["query"])
     query, item, weight, time = dataset.interactions
     last = None if time is None else np.append(time, np.full(len(items), np.max(time), time.dtype))
     interactions = Interactions(

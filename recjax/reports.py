@@ -1,4 +1,4 @@
-"""What a person reads at the end of a run: a table, and a line while it trains."""
+"""What a person reads at the end of a run: numbers, tables and lists as text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

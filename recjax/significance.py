@@ -10,7 +10,14 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 STEPS = 500
 LOWER = ("cross_group_share", "cross_group_excess", "folding_excess")
-NEITHER = ("coverage", "mean_popularity", "random_score_q50", "random_score_q90", "random_score_q99")
+NEITHER = (
+    "coverage",
+    "mean_popularity",
+    "near_ties",
+    "random_score_q50",
+    "random_score_q90",
+    "random_score_q99",
+)
 
 
 class Interval(NamedTuple):

@@ -15,6 +15,19 @@ MOST = 50_000  # items: the matrix then has 10 GB
 _BLOCK = 4096  # rows that are copied at once
 
 
+def require(items: int) -> None:
+    """Refuses more items than such a matrix is made for.
+
+    Raises:
+        InputError: more than 50,000.
+    """
+    if items > MOST:
+        raise InputError(
+            f"item_knn and ease keep a number a pair of items, and there are {items:,}; wanted {MOST:,} at most: "
+            "leave them out of --config.baselines.names"
+        )
+
+
 def nearest(known: Dataset, neighbors: int) -> np.ndarray:
     """[N N]: the cosine of two items' queries, for each column the largest `neighbors` of it; equal ones by id.
 
@@ -67,11 +80,6 @@ def ease(known: Dataset, regularization: float) -> np.ndarray:
 
 def _together(known: Dataset) -> scipy.sparse.csr_array:
     """[N N]: how many queries have met both items."""
-    items = len(known.vocabularies["item"])
-    if items > MOST:
-        raise InputError(
-            f"item_knn and ease keep a number a pair of items, and there are {items:,}; wanted {MOST:,} at most: "
-            "leave them out of --config.baselines.names"
-        )
+    require(len(known.vocabularies["item"]))
     met = interactions.met(known)
     return met.T.tocsr() @ met

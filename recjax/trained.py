@@ -62,7 +62,7 @@ def load(folder: str | pathlib.Path, changes: Mapping[str, str] = MappingProxyTy
     run = folders.run(pathlib.Path(folder))
     texts = {name: fields.text(value) for name, value in folders.settings(run).items()}
     start = {"model.start": ""}  # what it began with is not needed any more
-    prepared = preparation.prepare(fields.override(configs.Config(), {**texts, **start, **changes}))
+    prepared = preparation.prepare(fields.override(configs.Config(), {**texts, **start, **changes}), judged=False)
     ours, theirs = fingerprint(prepared.dataset), run.result["data"]["fingerprint"]
     if ours != theirs:
         raise InputError(

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from recjax import baselines, configs, experiment, similarity, trained
+from recjax import baselines, configs, experiment, preparation, similarity, trained
 from recjax.errors import InputError
 from recjax.interactions import take
 from recjax.types import Dataset, Interactions
@@ -130,6 +130,14 @@ def test_a_corpus_with_too_many_pairs_is_refused(baseline, small, monkeypatch):
     monkeypatch.setattr(similarity, "MOST", 3)
     with pytest.raises(InputError, match="there are 4; wanted 3 at most"):
         baseline(configs.Baselines(), small)
+
+
+def test_it_is_refused_before_anything_is_trained(config, monkeypatch):
+    monkeypatch.setattr(similarity, "MOST", 119)
+    named = dataclasses.replace(config, baselines=configs.Baselines(("popularity", "item_knn")))
+    with pytest.raises(InputError, match=r"there are 120; wanted 119 at most: leave them out of --config.baselines"):
+        preparation.read(named)
+    preparation.read(config)
 
 
 def test_a_singular_system_is_refused(small):

@@ -1,11 +1,12 @@
 """What a run will cost, and what is refused before it begins."""
 
+import dataclasses
 import re
 
 import jax
 import pytest
 
-from recjax import compiled, cost, fields
+from recjax import compiled, configs, cost, fields
 from recjax.errors import InputError
 
 MF = {"model.name": "mf", "model.hidden": "256", "model.history": "50"}
@@ -54,6 +55,14 @@ def test_what_takes_the_most_is_named(most):
     cost.require(parts, 8)
     with pytest.raises(InputError, match=f"is for {most}: type a smaller {advice[most]}"):
         cost.require(parts, 7)
+
+
+def test_baselines_with_a_number_a_pair_of_items_count(config):
+    """Two matrices of 120 by 120, one of them twice while it is made, and the scores of a tile of 512 queries."""
+    named = dataclasses.replace(config, baselines=configs.Baselines(("ease", "random", "item_knn")))
+    (found,) = (part for part in cost.report(named, print) if part.name == "item_knn and ease")
+    assert found.bytes == 4 * (3 * 120 * 120 + 512 * 120)
+    assert "item_knn and ease" not in [part.name for part in cost.report(config, print)]
 
 
 def test_memory_at_hand_is_some():

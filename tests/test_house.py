@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from experiments import adaptive, adaptive_rates, gowalla
+from experiments import adaptive, adaptive_rates, folding, gowalla, retrieve_then_rank
 from recjax import reports
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -434,6 +434,10 @@ def test_matrix_factorization_against_a_network_keeps_its_claim():
         assert mean(result, "wals", "stored_us") <= mean(result, network, "answer_us") / 10
         assert mean(result, "wals", "new_ndcg@10") > mean(result, network, "new_ndcg@10")
     assert mean(result, "wals 100, dnn, history and side", "ndcg@10") > mean(result, "wals", "ndcg@10")
+
+
+def test_the_networks_that_rank_are_arms_of_the_study_of_folding():
+    assert set(retrieve_then_rank.ARMS.values()) <= set(folding.get_study().arms)
 
 
 def test_a_filter_keeps_its_claim_against_folding():

@@ -201,6 +201,8 @@ def test_without_times_the_order_is_said_to_be_unknown(run, tmp_path):
         (["--wrokdir=x"], "unknown flag '--wrokdir'; did you mean '--workdir'"),
         (["--config.seed"], "--config.seed has no value; type --config.seed=VALUE"),
         (["--save=x"], "--save=x is for a study"),
+        (["--trials=5"], "--trials=5 is for a sweep; name what varies"),
+        (["--executor=slurm"], "--executor=slurm is for a sweep"),
         (["--config.data.parts=a"], "data.parts is ('a',), which data.name='languages' does not read"),
         (["--config.seed=99999999999999999999"], "wanted a value below 4294967296"),
         (["--config.optimizer.name=lbfgs"], "unknown optimizer 'lbfgs'"),

@@ -122,6 +122,12 @@ def test_a_data_set_without_features_is_refused(train):
         newcomers.check(bare, held(bare, []), configs.Model(newcomers="features"))
 
 
+def test_items_without_features_stay_as_they_are(train):
+    """Queries are compared by their features all the same."""
+    bare = train._replace(corpus={"item": train.corpus["item"]})
+    assert list(newcomers.check(bare, held(bare, []), configs.Model(newcomers="features"))) == ["query"]
+
+
 def test_a_start_that_is_judged_on_nothing_new_has_no_newcomers(config, split):
     settings = dataclasses.replace(config.model, name="mf", newcomers="features", hidden=(256,))
     start = methods.gradient(dataclasses.replace(config, model=settings), split.train)

@@ -130,7 +130,7 @@ FEATURES = "--features=country=country_1,age=young,device=phone"
         ("net", ["--query=query_1", "--history=item_2"], "wanted one run, and queries of its data or else a history"),
         ("net", ["--query=query_1", "--k=ten"], "wanted one run, and queries of its data or else a history"),
         ("net", ["--query=999"], "query '999' is none of the 120 of the data set; wanted one as query_"),
-        ("net", ["--query=query_1", "--k=121"], r"evaluate.k is \(121,\) and the corpus has 120 items"),
+        ("net", ["--query=query_1", "--k=121"], "k is 121; wanted 1 to 120, the number of items"),
         ("net", ["--history=999", FEATURES], "item '999' is none of the 120"),
         ("net", ["--history=item_3"], "the model reads country, age, device of a query; type --features=country=VALUE"),
         (
@@ -139,7 +139,7 @@ FEATURES = "--features=country=country_1,age=young,device=phone"
             "the model does not read 'city' of a query; it reads country",
         ),
         ("net", ["--history=item_3", FEATURES.replace("country_1", "99")], "country '99' is none of the 3"),
-        ("mf", ["--history=item_3"], "model.name='mf' that was trained by gradients has no row for a new query"),
+        ("mf", ["--history=item_3"], "model.name='mf' has no row for a new query; type"),
         ("wals", ["--features=country=1"], "a new query's row is found from its history"),
         ("mf", ["--features=country=1", "--config.model.newcomers=history"], "is found from its history"),
         (
@@ -173,11 +173,38 @@ def test_other_parameters_are_refused(runs):
         trained.load(runs / "net", {"model.dimension": "4"})
 
 
+def without(interactions, query):
+    kept = interactions.query != query
+    return type(interactions)(*(part if part is None else part[kept] for part in interactions))
+
+
 def test_a_query_that_trained_nothing_is_refused(runs):
     model = trained.load(runs / "mf")
-    some = model.split.train.interactions
-    kept = some.query != 3
-    fewer = type(some)(*(part if part is None else part[kept] for part in some))
-    train = model.split.train._replace(interactions=fewer)
+    train = model.split.train._replace(interactions=without(model.split.train.interactions, 3))
     with pytest.raises(InputError, match="query query_3 had no training interactions"):
         recommend.for_queries(model._replace(split=model.split._replace(train=train)), ["query_3"], 5)
+
+
+@pytest.mark.parametrize("changes", [{"wals.fold_in": "true"}, {"model.newcomers": "history"}])
+def test_a_query_that_did_nothing_at_all_has_nothing_to_be_found_from(changes, runs):
+    model = trained.load(runs / "wals", changes)
+    train = model.split.train._replace(interactions=without(model.split.train.interactions, 3))
+    dataset = model.dataset._replace(interactions=without(model.dataset.interactions, 3))
+    model = model._replace(dataset=dataset, split=model.split._replace(train=train))
+    with pytest.raises(InputError, match="query query_3 has no interactions, and its row would be found from them"):
+        recommend.for_queries(model, ["query_4", "query_3"], 5)
+
+
+def test_an_item_that_is_named_twice_was_met_once(runs):
+    model = trained.load(runs / "wals", {"wals.fold_in": "true"})
+    once, twice = (recommend.for_history(model, ["item_3", "item_50", *more], {}, 5) for more in ([], ["item_3"]))
+    assert once == twice
+
+
+def test_a_run_that_judged_newcomers_otherwise_answers_by_history(config, tmp_path):
+    """The run's held-out queries have no history; those that are asked for do."""
+    texts = {"model.name": "mf", "model.hidden": "256", "model.newcomers": "features", "data.split": "cold_queries"}
+    short = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=0.2))
+    experiment.run(fields.override(short, texts), workdir=str(tmp_path / "run"), echo=lambda text: None)
+    model = trained.load(tmp_path / "run", {"model.newcomers": "history"})
+    assert len(recommend.for_history(model, ["item_3"], {}, 5)) == 5

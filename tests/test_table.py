@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from recjax import configs, datasets, fields, preparation
+from recjax import configs, datasets, fields, leaks, names, preparation, splits
 from recjax.datasets import arrow, ratings
 from recjax.errors import InputError
 
@@ -141,6 +141,26 @@ def test_ratings_below_the_thresholds(tmp_path):
     assert rows(dataset, dataset.impressions) == [FOUND[1]]
     assert dataset.notes == {"below": 1, "duplicates": 0}
     assert dataset.vocabularies["query"].tolist() == ["ann"]  # bo's only rating was left out
+
+
+def test_what_was_refused_once_and_liked_another_time_is_an_interaction(tmp_path):
+    """Otherwise the last one, held out, would have been shown in vain before: a leak."""
+    log = ["x,q,a,1,2,1", "x,q,b,2,5,1", "x,q,c,3,5,1", "x,q,a,4,5,1", "x,q,d,5,1,1"]
+    settings = configs.Data(name="table", path=str(write(tmp_path, log)), columns=COLUMNS, least_rating=4.0)
+    dataset = datasets.table(settings)
+    assert rows(dataset) == [("q", "b", 1.0, 2), ("q", "c", 1.0, 3), ("q", "a", 1.0, 4)]
+    assert rows(dataset, dataset.impressions) == [("q", "d", 1.0, 5)]
+    leaks.check(dataset, splits.last_out(dataset, settings), "last_out")
+    kept = read(tmp_path, least_rating=4.0, repeats=True)
+    assert rows(kept, kept.impressions) == [("q", "a", 1.0, 1), ("q", "d", 1.0, 5)]
+
+
+def test_hashes_of_64_bits_are_ids(tmp_path):
+    column = pyarrow.array([2**64 - 1, 7, 2**63], pyarrow.uint64())
+    store.write_table(pyarrow.table({"query": column, "item": column}), tmp_path / "log.parquet")
+    dataset = read(tmp_path, configs.Columns(files=("log.parquet",)))
+    assert dataset.vocabularies["query"].tolist() == [7, 2**63, 2**64 - 1]
+    assert names.rows(dataset, "item", [str(2**64 - 1), "7"]).tolist() == [2, 0]
 
 
 @pytest.mark.parametrize("name", ["least_rating", "drop_below"])

@@ -92,7 +92,7 @@ def _unit(kind: str) -> Callable[[Any, Any], np.ndarray]:
 
 def _id(pyarrow: Any, column: Any) -> Text:
     if pyarrow.types.is_integer(column.type):
-        return _coded(column.dictionary_encode(), np.int64)
+        return _coded(column.dictionary_encode(), np.uint64 if pyarrow.types.is_uint64(column.type) else np.int64)
     found = _text(pyarrow, column, longest=LONGEST)
     number = re.compile(r"(0|-?[1-9]\d{0,17})\Z", re.ASCII)
     if not all(map(number.match, found.vocabulary.tolist())):

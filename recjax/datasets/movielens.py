@@ -64,7 +64,7 @@ def movielens_100k(settings: configs.Data) -> Dataset:
 def movielens_10m(settings: configs.Data) -> Dataset:
     """69,878 queries, 10,677 rated items, 10,000,054 ratings. Items: genres and title words (bags), year.
 
-    Needs pyarrow, as all that are larger.
+    Needs pyarrow, as all but 100K and 1M.
     """
     folder = _folder(settings, ("ratings.dat", "movies.dat"), "ml-10m", "ml-10M100K")
     kinds = {"1": "id", "2": "id", "3": "number", "4": "s"}

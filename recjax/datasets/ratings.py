@@ -56,8 +56,11 @@ def count(settings: configs.Data, rows: Rows, file: str) -> Found:
     shown = None
     if settings.least_rating and rating is not None:
         liked = rating >= settings.least_rating
-        shown = arrange(*take(found, ~liked), repeats=settings.repeats)
-        found = take(found, liked)
+        shown, found = take(found, ~liked), take(found, liked)
+        if not settings.repeats:  # what was refused once and liked another time is an interaction
+            pairs = [one.query.astype(np.int64) * len(item.vocabulary) + one.item for one in (shown, found)]
+            shown = take(shown, ~np.isin(*pairs))
+        shown = arrange(*shown, repeats=settings.repeats)
     arranged = arrange(*found, repeats=settings.repeats)
     notes["duplicates"] = len(found.query) - len(arranged.query)
     return Found(arranged, shown, query.vocabulary, item.vocabulary, notes)

@@ -81,7 +81,8 @@ def metrics(result: Mapping[str, Any]) -> Markup:
     """The table of the model and its baselines; the standard errors; what was refused."""
     rows = {result["config"]["model"]["name"]: result["metrics"], **result["baselines"]}
     names, every = reports.columns(result["metrics"]), list(result["metrics"])
-    parts = [table(["", *names], [[name, *(row.get(one) for one in names)] for name, row in rows.items()], quiet=2)]
+    lines = [[name, *(row.get(one) for one in names)] for name, row in rows.items()]
+    parts = [table(["", *names], lines, quiet=len(result["baselines"]))]
     if result["interval"]:
         parts.append(tag("p", reports.ranges(result["interval"]), kind="soft"))
     if result["standard_error"]:

@@ -1,6 +1,5 @@
 """A sweep's folder: sweep.json, trials.csv, and a run folder a trial under trials/."""
 
-import dataclasses
 import json
 import pathlib
 import shutil
@@ -120,8 +119,3 @@ def write(folder: pathlib.Path, head: dict[str, Any], trials: list[dict[str, Any
     last = ["seconds", "folder"]
     columns = [one for one in metrics if one not in last] + last
     runs.write_csv(folder / TABLE, columns, lines)
-
-
-def settings(config: configs.Config) -> dict[str, Any]:
-    """A config for JSON."""
-    return dataclasses.asdict(config)
