@@ -40,8 +40,6 @@ from recjax.preparation import Prepared, prepare
 from recjax.provenance import environment
 from recjax.types import Params
 
-OFFENDERS = "offenders.csv"
-
 
 class Run(NamedTuple):
     """A run with a folder."""
@@ -104,7 +102,7 @@ def run(
     prepared = prepare(config)
     folder = resume.folder(workdir, name)
     with resume.alone(folder):
-        fresh = not (folder / resume.CONFIG).exists()
+        fresh = not (folder / folders.CONFIG).exists()
         opened = open_run(prepared, name, folder, command)
         if result := None if fresh else resume.completed(folder, opened.identity):
             rows = {config.model.name: result["metrics"], **result["baselines"]}
@@ -129,8 +127,8 @@ def open_run(prepared: Prepared, name: str, folder: pathlib.Path, command: str |
     `command` is that of launch.py for this config by default.
     """
     settings = dataclasses.asdict(prepared.config)
-    if not (folder / resume.CONFIG).exists():
-        runs.write_json(folder / resume.CONFIG, {"experiment": name, **settings})
+    if not (folder / folders.CONFIG).exists():
+        runs.write_json(folder / folders.CONFIG, {"experiment": name, **settings})
     seed = prepared.config.seed
     command = command or fields.command(prepared.config, configs.Config())
     head = {"experiment": name, "command": command, "config": settings, "seed": seed, "data": provenance.data(prepared)}
@@ -148,7 +146,7 @@ def failing(run: Run) -> Iterator[None]:
     except BaseException as error:
         where = {"step": error.step, "term": error.term} if isinstance(error, DivergedError) else {}
         text = str(error) if isinstance(error, DivergedError) else repr(error)
-        runs.write_json(run.folder / parameters.RESULT, {"status": "failed", **run.head, **where, "error": text})
+        runs.write_json(run.folder / folders.RESULT, {"status": "failed", **run.head, **where, "error": text})
         raise
 
 
@@ -162,7 +160,7 @@ def _train(
 ) -> tuple[fit.Fit, Clock]:
     """Trains, with checkpoints."""
     (config, _, split, start), folder, clock = run.prepared, run.folder, Clock()
-    log = functools.partial(runs.append_line, folder / resume.METRICS)
+    log = functools.partial(runs.append_line, folder / folders.LINES)
     before = earlier.about["progress"]["lines"] if earlier else ()
     about = {**run.identity, "environment": run.head["environment"]}
     with (
@@ -204,8 +202,9 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
     echo(reports.errors(own.found, own.error))
     for reason in own.refused.values():
         echo(f"refused: {reason}")
-    runs.write_csv(folder / OFFENDERS, offenders.columns(split.test.known), spurious)
-    echo(f"worst offenders, {len(spurious)} in {folder / OFFENDERS}" + (":" if spurious else ": nothing spurious"))
+    runs.write_csv(folder / folders.OFFENDERS, offenders.columns(split.test.known), spurious)
+    told = ":" if spurious else ": nothing spurious"
+    echo(f"worst offenders, {len(spurious)} in {folder / folders.OFFENDERS}{told}")
     if spurious:
         echo(reports.listing(spurious[:3]))
     echo("diagnosis: " + ", ".join(f"{name} {reports.number(one)}" for name, one in reports.flat(diagnosis).items()))
@@ -229,7 +228,7 @@ def finish(run: Run, fitted: fit.Fit, clock: Clock, echo: Callable[[str], None])
         "timing": timing,
     }
     page.write(folder, result)
-    runs.write_json(folder / parameters.RESULT, result)
+    runs.write_json(folder / folders.RESULT, result)
     return Outcome(result, fitted.params)
 
 

@@ -11,7 +11,10 @@ import numpy as np
 
 from recjax.errors import InputError
 
-RESULT, LINES, QUERIES, STUDY, SWEEP = "result.json", "metrics.jsonl", "queries.npz", "study.json", "sweep.json"
+# The files of a run, of a study and of a sweep, and the page that each of them may have.
+CONFIG, LINES, RESULT = "config.json", "metrics.jsonl", "result.json"
+QUERIES, OFFENDERS = "queries.npz", "offenders.csv"
+STUDY, PICTURE, SWEEP = "study.json", "study.png", "sweep.json"
 REPORT = "report.html"
 
 
@@ -122,8 +125,7 @@ def several(folder: pathlib.Path) -> Several:
     if (folder / STUDY).is_file():
         head = _json(folder / STUDY, "the folder of a study")
         arms = [
-            Arm(name, [run(folder / f"{name.replace(' ', '-')}-{seed}") for seed in head["seeds"]])
-            for name in head.get("configs", {})
+            Arm(name, [run(folder / of_arm(name, seed)) for seed in head["seeds"]]) for name in head.get("configs", {})
         ]
         return Several(folder, head, arms, [])
     head = _json(folder / SWEEP, "the folder of a study or a sweep")
@@ -140,6 +142,15 @@ def several(folder: pathlib.Path) -> Several:
         if trial["status"] != "completed"
     ]
     return Several(folder, head, [Arm(*pair) for pair in grouped.items()], failures)
+
+
+def of_arm(name: str, seed: int) -> str:
+    """The folder of a study's run.
+
+    >>> of_arm("iALS, D = 64", 0)
+    'iALS,-D-=-64-0'
+    """
+    return f"{name.replace(' ', '-')}-{seed}"
 
 
 def setting(overrides: Mapping[str, Any]) -> str:

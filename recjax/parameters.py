@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from recjax import configs
+from recjax import configs, folders
 from recjax.errors import InputError
 from recjax.types import Params
 
-ARRAYS, RESULT = "parameters.npz", "result.json"  # files of a run folder
+ARRAYS = "parameters.npz"  # in a run folder
 
 
 def flatten(params: Params) -> dict[str, np.ndarray]:
@@ -79,7 +79,7 @@ def check_start(settings: configs.Config, fingerprint: str) -> None:
     Raises:
         InputError: the run's result cannot be read, or tells of other data or another split.
     """
-    path = pathlib.Path(settings.model.start) / RESULT
+    path = pathlib.Path(settings.model.start) / folders.RESULT
     try:
         result = json.loads(path.read_text())
         theirs, other = dict(result["config"]["data"]), result["data"]["fingerprint"]

@@ -8,11 +8,10 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from recjax import checkpoints, parameters, runs
+from recjax import checkpoints, folders, runs
 from recjax.errors import DivergedError, InputError
 from recjax.types import State
 
-CONFIG, METRICS = "config.json", "metrics.jsonl"  # files of a run folder
 _FREE = ("config.checkpoint.",)  # settings that may differ: they change no number
 _NONE = object()
 
@@ -27,10 +26,10 @@ def folder(workdir: str | None, name: str) -> pathlib.Path:
     if not workdir or not path.is_dir():
         return runs.create(workdir, name)
     # A run that was killed before its config was written leaves nothing else.
-    if not (path / CONFIG).is_file() and {one.name for one in path.iterdir()} - {f"{CONFIG}.partial"}:
+    if not (path / folders.CONFIG).is_file() and {one.name for one in path.iterdir()} - {f"{folders.CONFIG}.partial"}:
         raise InputError(
-            f"--workdir={workdir} exists and has no {CONFIG}; wanted the folder of a run, or one that does not exist: "
-            "name another"
+            f"--workdir={workdir} exists and has no {folders.CONFIG}; wanted the folder of a run, or one that does not "
+            "exist: name another"
         )
     return path
 
@@ -63,10 +62,10 @@ def completed(folder: pathlib.Path, run: Mapping[str, Any]) -> dict[str, Any] | 
         InputError: it is a run of another config, or on other data; every difference is named.
         DivergedError: it ended so, and would again.
     """
-    settings = _json(folder / CONFIG)
+    settings = _json(folder / folders.CONFIG)
     named = {"experiment": settings.pop("experiment", None), "config": settings}
-    _compare(folder / CONFIG, named, {name: run[name] for name in named})
-    path = folder / parameters.RESULT
+    _compare(folder / folders.CONFIG, named, {name: run[name] for name in named})
+    path = folder / folders.RESULT
     result: dict[str, Any] = _json(path) if path.exists() else {"status": "unknown"}
     diverged = "term" in result
     if result["status"] != "completed" and not diverged:
@@ -93,7 +92,7 @@ def begin(
     for leftover in folder.rglob("*.partial"):
         leftover.unlink()
     found = checkpoints.find(folder, state)
-    lines = folder / METRICS
+    lines = folder / folders.LINES
     if found:
         theirs = dict(found.about["run"])
         before = theirs.pop("environment")
@@ -105,13 +104,13 @@ def begin(
     else:
         lines.unlink(missing_ok=True)
         echo("has no checkpoint yet: begins anew")
-    (folder / parameters.RESULT).unlink(missing_ok=True)  # of an attempt that failed
+    (folder / folders.RESULT).unlink(missing_ok=True)  # of an attempt that failed
     return found
 
 
 def _compare(path: pathlib.Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     """Refuses runs that differ, naming each difference."""
-    there, here = (_flat(json.loads(json.dumps(one))) for one in (theirs, ours))  # tuples become lists
+    there, here = (folders.flat(json.loads(json.dumps(one))) for one in (theirs, ours))  # tuples become lists
     odd = [
         f"{name.removeprefix('config.')} is {there.get(name, 'missing')!r} there and {here.get(name, 'missing')!r} here"
         for name in here | there
@@ -121,13 +120,6 @@ def _compare(path: pathlib.Path, theirs: Mapping[str, Any], ours: Mapping[str, A
         raise InputError(
             f"{path} is of another run: {'; '.join(odd)}; wanted the same command: name another --workdir, or remove it"
         )
-
-
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in nested.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return found
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def run(
     """
     for config in study.arms.values():
         preparation.prepare(config)
-    own = {arm: {seed: f"{arm.replace(' ', '-')}-{seed}" for seed in study.seeds} for arm in study.arms}
+    own = {arm: {seed: folders.of_arm(arm, seed) for seed in study.seeds} for arm in study.arms}
     folder = _folder(workdir, name, {one for of_arm in own.values() for one in of_arm.values()})
 
     def outcome(arm: str, seed: int) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _folder(workdir: str | None, name: str, own: set[str]) -> pathlib.Path:
     path = pathlib.Path(workdir or "")
     if not workdir or not path.is_dir():
         return runs.create(workdir, name)
-    written = own | {"study.json", "study.png", folders.REPORT}
+    written = own | {folders.STUDY, folders.PICTURE, folders.REPORT}
     odd = sorted(one.name for one in path.iterdir() if one.name.removesuffix(".partial") not in written)
     if odd:
         raise InputError(

@@ -107,7 +107,7 @@ def folder_of(path, result=None):
     ("changes", "told"),
     [
         ({"train__epochs": "3", "model__hidden": "9,8"},
-         "model.hidden is [256] there and [9, 8] here; train.epochs is 12.0 there and 3.0 here"),
+         "model.hidden is (256,) there and (9, 8) here; train.epochs is 12.0 there and 3.0 here"),
         ({"data__path": "here"}, "data.path is '' there and 'here' here"),
     ],
 )  # fmt: skip

@@ -13,8 +13,7 @@ from absl import logging
 
 from recjax import configs, experiment, fields
 from recjax.errors import InputError
-from recjax.sweeps import folder as folders
-from recjax.sweeps import groups, memory, space, unit
+from recjax.sweeps import groups, memory, places, space, unit
 
 BASE = configs.Config()
 
@@ -266,8 +265,8 @@ def test_a_sweep_of_a_file_ends_with_its_table_and_the_best_trials_command(run, 
 def test_a_search_tries_what_validation_suggests_and_goes_on_where_it_stopped(run, tmp_path, capsys, monkeypatch):
     drawn = ["--sweep=optimizer.learning_rate=log_uniform(1e-3,1)", "--sweep=seed=0:2", "--search=optuna"]
     arguments = [*GIVEN, *drawn, "--trials=3", "--at_once=2", "--workdir=here"]
-    stop = folders.waiting
-    monkeypatch.setattr(folders, "waiting", lambda folder, some: stop(folder, some) if some[0].name == "000" else 1 / 0)
+    stop = places.waiting
+    monkeypatch.setattr(places, "waiting", lambda folder, some: stop(folder, some) if some[0].name == "000" else 1 / 0)
     with pytest.raises(ZeroDivisionError):  # stopped while the second program was about to start
         run(*arguments)
     monkeypatch.undo()

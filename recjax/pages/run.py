@@ -129,7 +129,7 @@ def _meaning(name: str) -> str:
 
 def offenders(folder: pathlib.Path) -> Markup:
     """The first rows of offenders.csv."""
-    path = folder / "offenders.csv"
+    path = folder / folders.OFFENDERS
     rows: Sequence[Mapping[str, str]] = folders.rows(path) if path.is_file() else []
     if not rows:
         return tag("p", "Nothing spurious was retrieved.")

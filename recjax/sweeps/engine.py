@@ -15,8 +15,7 @@ from recjax import configs, experiment, preparation, reports, resume
 from recjax.errors import InputError
 from recjax.pages import several
 from recjax.preparation import Prepared
-from recjax.sweeps import executors, groups, memory, search, space, unit
-from recjax.sweeps import folder as folders
+from recjax.sweeps import executors, groups, memory, places, search, space, unit
 from recjax.sweeps.executors import Options
 from recjax.sweeps.space import Sweep, Trial
 from recjax.sweeps.unit import Unit
@@ -52,16 +51,16 @@ def run(
         search.check(sweep.config, parsed)
         trials = space.trials(parsed, sweep.config, 1)  # any will do to be tried beforehand
     prepared = check(trials, options)
-    identity = folders.identity(command.name, sweep.config, sweep.space, sweep.trials, options.search)
-    folder = folders.open_sweep(workdir, command.name, identity)
+    identity = places.identity(command.name, sweep.config, sweep.space, sweep.trials, options.search)
+    folder = places.open_sweep(workdir, command.name, identity)
     with resume.alone(folder):
         executors.refuse_running(folder)
         head = _head(sweep, command, parsed, identity)
         lost: dict[str, str] = {}
 
         def train(known: Sequence[Trial], some: Sequence[Trial]) -> None:
-            todo = folders.waiting(folder, some)
-            folders.write(folder, head, folders.rows(folder, known, lost))
+            todo = places.waiting(folder, some)
+            places.write(folder, head, places.rows(folder, known, lost))
             most = len(some) if options.executor == "here" else -(-len(some) // options.processes)
             echo(f"{len(some)} trials, {len(todo)} to run, {len(groups.group(todo, most))} programs -> {folder}")
             lost.update(_run(folder, command.name, todo, most, options, prepared))
@@ -70,8 +69,8 @@ def run(
             trials = search.run(folder, sweep.config, parsed, sweep.trials, options.at_once, train)
         else:
             train(trials, trials)
-        rows = folders.rows(folder, trials, lost)
-        folders.write(folder, head, rows)
+        rows = places.rows(folder, trials, lost)
+        places.write(folder, head, rows)
         report(folder, rows, parsed, sweep.config, command, echo)
         if any(row["status"] == "completed" for row in rows):
             several.write(folder)
@@ -121,7 +120,7 @@ def _run(
         def watch(ended: int | float) -> None:
             if bar.disable:
                 return
-            known = [folders.result(folder, trial) for trial in trials]
+            known = [places.result(folder, trial) for trial in trials]
             failed = sum(one is not None and one["status"] == "failed" for one in known)
             bar.set_postfix_str(f"{failed} failed", refresh=False)
             bar.update(ended - bar.n)
@@ -151,7 +150,7 @@ def report(
     echo: Callable[[str], None],
 ) -> None:
     """Tells the table, the best trial on validation with its command, and the failures."""
-    done = [(row, folders.result(folder, space.Trial(row["name"], {}, config))) for row in rows]
+    done = [(row, places.result(folder, space.Trial(row["name"], {}, config))) for row in rows]
     found = [(row, known) for row, known in done if known is not None and row["status"] == "completed"]
     if found:
         select = next((one for one in found[0][1]["metrics"] if one.startswith("validation_")), None)
@@ -163,7 +162,7 @@ def report(
         value = reports.number(known["metrics"][select])
         echo(f"best on validation: trial {best['name']}, {select} {value}\n  {shlex.join(['python', *single])}")
     failed = [row for row in rows if row["status"] != "completed"]
-    echo(f"{len(found)} of {len(rows)} trials completed; {folder / folders.TABLE}")
+    echo(f"{len(found)} of {len(rows)} trials completed; {folder / places.TABLE}")
     reasons: dict[str, list[str]] = {}
     for row in failed:
         reasons.setdefault(str(row["error"]), []).append(row["name"])

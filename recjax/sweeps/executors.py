@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 from recjax import compiled
 from recjax.errors import InputError
 from recjax.preparation import Prepared
-from recjax.sweeps import folder as folders
-from recjax.sweeps import unit
+from recjax.sweeps import places, unit
 from recjax.sweeps.unit import Unit
 
 EVERY = 0.5  # seconds between looks at jobs
@@ -54,7 +53,7 @@ class Work:
         if self.master:
             threading.Thread(target=_follow, args=(self.master,), daemon=True).start()
         compiled.keep()
-        left = folders.waiting(self.unit.folder, self.unit.trials)
+        left = places.waiting(self.unit.folder, self.unit.trials)
         if left:
             unit.run(self.unit._replace(trials=tuple(left)), lambda ended: None)
 
@@ -174,7 +173,7 @@ def _ended(job: Any, one: Unit) -> dict[str, str]:
 
 
 def _lost(one: Unit, why: str) -> dict[str, str]:
-    return {trial.name: why for trial in one.trials if folders.result(one.folder, trial) is None}
+    return {trial.name: why for trial in one.trials if places.result(one.folder, trial) is None}
 
 
 def _after(watch: Callable[[float], None], before: int, ended: int | float) -> None:
@@ -182,7 +181,7 @@ def _after(watch: Callable[[float], None], before: int, ended: int | float) -> N
 
 
 def _count(units: Sequence[Unit]) -> int:
-    return sum(folders.result(one.folder, trial) is not None for one in units for trial in one.trials)
+    return sum(places.result(one.folder, trial) is not None for one in units for trial in one.trials)
 
 
 def _queued() -> set[str] | None:

@@ -12,8 +12,7 @@ import numpy as np
 
 from recjax import configs, preparation
 from recjax.errors import InputError
-from recjax.sweeps import folder as folders
-from recjax.sweeps import space
+from recjax.sweeps import places, space
 from recjax.sweeps.space import Draw, Space, Trial
 
 JOURNAL = "search.log"
@@ -72,7 +71,7 @@ def _text(value: Any) -> str:
 
 
 def _tell(study: Any, number: int, trials: Sequence[Trial], folder: pathlib.Path) -> None:
-    found = [_value(folders.result(folder, trial)) for trial in trials]
+    found = [_value(places.result(folder, trial)) for trial in trials]
     known = [one for one in found if one is not None]
     if known:
         study.tell(number, float(np.mean(known)))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from recjax import experiment, fit, judging, methods, parameters, resume, runs, train
+from recjax import experiment, fit, folders, judging, methods, runs, train
 from recjax.clock import Clock
 from recjax.errors import DivergedError
 from recjax.types import State
@@ -64,7 +64,7 @@ def reported(run: experiment.Run) -> Iterator[None]:
     except Exception:
         traceback.print_exc()
     except BaseException:
-        (run.folder / parameters.RESULT).unlink(missing_ok=True)
+        (run.folder / folders.RESULT).unlink(missing_ok=True)
         raise
 
 
@@ -75,7 +75,7 @@ class Lane:
         """For params of these shapes."""
         config, _, split, start = run.prepared
         self.run, self.clock = run, clock
-        self.progress = fit.Progress(functools.partial(runs.append_line, run.folder / resume.METRICS))
+        self.progress = fit.Progress(functools.partial(runs.append_line, run.folder / folders.LINES))
         held = split.validation
         self.judging = judging.validation(config, start, held, params, clock) if held else None
         self.best: Any = None  # parameters of the best step

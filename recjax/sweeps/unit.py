@@ -1,4 +1,4 @@
-"""The unit of work of a sweep: trials that share a program, from their configs to their run folders."""
+"""The unit of work of a sweep: trials that share a program, from their configs to their run places."""
 
 import dataclasses
 import functools
@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import jax
 
-from recjax import experiment, fit, judging, parameters, preparation, resume, runs
+from recjax import experiment, fit, folders, judging, preparation, runs
 from recjax.clock import Clock
 from recjax.errors import InputError
 from recjax.preparation import Prepared
-from recjax.sweeps import choice, memory, together
-from recjax.sweeps import folder as folders
+from recjax.sweeps import choice, memory, places, together
 from recjax.sweeps.space import Trial
 
 
@@ -94,7 +93,7 @@ def _together(
 def _train(opened: experiment.Run, clock: Clock) -> fit.Fit:
     """As a single run does, without its checkpoints: a trial that was stopped begins anew."""
     config, _, split, start = opened.prepared
-    log = functools.partial(runs.append_line, opened.folder / resume.METRICS)
+    log = functools.partial(runs.append_line, opened.folder / folders.LINES)
     return fit.fit(config, start, split.validation, clock, log=log, echo=_silent, quiet=True)
 
 
@@ -116,19 +115,19 @@ def _begun(prepared: Prepared, trial: Trial) -> Prepared:
 
 
 def _open(unit: Unit, trial: Trial, prepared: Prepared, way: str) -> experiment.Run:
-    place = folders.place(unit.folder, trial)
+    place = places.place(unit.folder, trial)
     place.mkdir(parents=True)
     opened = experiment.open_run(prepared, unit.experiment, place)
     return opened._replace(head=opened.head | {"program": way})
 
 
 def _refuse(unit: Unit, trial: Trial, error: str) -> None:
-    place = folders.place(unit.folder, trial)
+    place = places.place(unit.folder, trial)
     place.mkdir(parents=True)
     settings = dataclasses.asdict(trial.config)
-    runs.write_json(place / resume.CONFIG, {"experiment": unit.experiment, **settings})
+    runs.write_json(place / folders.CONFIG, {"experiment": unit.experiment, **settings})
     head = {"status": "failed", "experiment": unit.experiment, "config": settings, "seed": trial.config.seed}
-    runs.write_json(place / parameters.RESULT, {**head, "error": error})
+    runs.write_json(place / folders.RESULT, {**head, "error": error})
 
 
 def _need(prepared: Prepared, clock: Clock) -> memory.Need:

@@ -6,17 +6,17 @@ import shutil
 from collections.abc import Sequence
 from typing import Any
 
-from recjax import configs, fields, parameters, runs
+from recjax import configs, fields, folders, runs
 from recjax.errors import InputError
 from recjax.sweeps.space import Trial
 
-SWEEP, TRIALS, TABLE = "sweep.json", "trials", "trials.csv"
+TRIALS, TABLE = "trials", "trials.csv"
 
 
 def result(folder: pathlib.Path, trial: Trial) -> dict[str, Any] | None:
     """What a trial's result.json says; None where there is none yet."""
     try:
-        return json.loads((place(folder, trial) / parameters.RESULT).read_text())
+        return json.loads((place(folder, trial) / folders.RESULT).read_text())
     except FileNotFoundError:
         return None
 
@@ -59,10 +59,10 @@ def open_sweep(workdir: str | None, name: str, identity: dict[str, Any]) -> path
         (folder / TRIALS).mkdir()
         return folder
     try:
-        found = json.loads((path / SWEEP).read_text())["identity"]
+        found = json.loads((path / folders.SWEEP).read_text())["identity"]
     except (OSError, ValueError, KeyError):
         raise InputError(
-            f"--workdir={workdir} exists and holds no {SWEEP}; wanted a new folder or that of this sweep"
+            f"--workdir={workdir} exists and holds no {folders.SWEEP}; wanted a new folder or that of this sweep"
         ) from None
     differences = [f"{one}: there {theirs}, here {ours}" for one, theirs, ours in _differences(found, identity)]
     if differences:
@@ -105,10 +105,10 @@ def rows(folder: pathlib.Path, trials: Sequence[Trial], lost: dict[str, str]) ->
 
 def write(folder: pathlib.Path, head: dict[str, Any], trials: list[dict[str, Any]]) -> None:
     """Writes sweep.json and trials.csv, each whole or not at all."""
-    runs.write_json(folder / SWEEP, {**head, "trials": trials})
+    runs.write_json(folder / folders.SWEEP, {**head, "trials": trials})
     lines = []
     for row in trials:
-        path = folder / row["folder"] / parameters.RESULT
+        path = folder / row["folder"] / folders.RESULT
         known = json.loads(path.read_text()) if path.exists() else {}
         metrics = known.get("metrics", {})
         lines.append(
