@@ -1,11 +1,13 @@
 """Small linear algebra on embedding matrices."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-LINE = 16  # numbers of a cache line
-CACHED = 2**20  # numbers of a table that stays in a core's caches
+LINE = 64  # bytes of a cache line
+CACHED = 2**22  # bytes of a table that stays in a core's caches
 
 
 def take(table: Float[Array, "N D"], ids: Int[Array, "*B"]) -> Float[Array, "*B D"]:
@@ -14,17 +16,55 @@ def take(table: Float[Array, "N D"], ids: Int[Array, "*B"]) -> Float[Array, "*B 
     >>> take(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([1, 0, 1])).tolist()
     [[3.0, 4.0], [1.0, 2.0], [3.0, 4.0]]
     """
-    if jax.default_backend() == "cpu" and table.size > CACHED and table.shape[1] % LINE == 0:
+    numbers, line = bits(table), LINE // table.dtype.itemsize
+    if jax.default_backend() == "cpu" and table.nbytes > CACHED and table.shape[1] % line == 0:
         # XLA's loop has few rows on their way at once, as its instructions for one fill the processor. This reads one
         # number a cache line before: the rows come together, and the loop finds them in the cache.
-        lines = _take(table.reshape(len(table), -1, LINE)[..., 0], ids)
-        late = jnp.isnan(jnp.sum(lines, tuple(range(1, lines.ndim))))  # so that the loop waits; of NaN any row will do
+        lines = from_bits(_take(numbers.reshape(len(table), -1, line)[..., 0], ids), table.dtype)
+        # So that the loop waits; of NaN any row will do.
+        late = jnp.isnan(jnp.sum(lines.astype(jnp.float32), tuple(range(1, lines.ndim))))
         ids = ids + late.reshape(-1, *(1,) * (ids.ndim - 1))
-    return _take(table, ids)
+    return from_bits(_take(numbers, ids), table.dtype)
 
 
 def _take(table: Array, ids: Int[Array, "*B"]) -> Array:
     return table.at[ids].get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
+def put(table: Float[Array, "N D"], ids: Int[Array, " R"], rows: Float[Array, "R D"], *, rising: bool = False) -> Array:
+    """The table with other rows at those ids, which differ from each other; one of N or more is dropped.
+
+    Args:
+        rising: the ids are in rising order.
+
+    >>> put(jnp.zeros((2, 1)), jnp.array([1, 7]), jnp.array([[3.0], [4.0]])).tolist()
+    [[0.0], [3.0]]
+    """
+    found = (
+        bits(table)
+        .at[ids]
+        .set(bits(rows), mode="drop", indices_are_sorted=rising, unique_indices=True, wrap_negative_indices=False)
+    )
+    return from_bits(found, table.dtype)
+
+
+def bits(table: Array) -> Array:
+    """The numbers of bfloat16 as integers, others as they are: for what only moves rows of a table.
+
+    XLA's CPU compiler writes a row of bfloat16 by way of float32, and converts the whole table to do so. Of integers it
+    writes the row alone, where they are what a loop keeps: there the way back and forth falls away.
+    """
+    return jax.lax.bitcast_convert_type(table, jnp.uint16) if table.dtype == jnp.bfloat16 else table
+
+
+def from_bits(found: Array, dtype: Any) -> Array:
+    """What `bits` was given, of that dtype.
+
+    >>> table = jnp.array([1.5, -2.0], jnp.bfloat16)
+    >>> from_bits(bits(table), table.dtype).tolist()
+    [1.5, -2.0]
+    """
+    return jax.lax.bitcast_convert_type(found, jnp.bfloat16) if dtype == jnp.bfloat16 else found
 
 
 def gramian(rows: Float[Array, "B D"], weight: Float[Array, " B"] | None = None) -> Float[Array, "D D"]:

@@ -70,7 +70,7 @@ def put(key: Key, params: Params, touched: Touched, values: Params) -> Params:
     found = {}
     for (name, table), one in zip(params.tables.items(), jax.random.split(key, len(params.tables) or 1), strict=False):
         new = tables.store(one, values.tables[name], table.dtype.name)
-        found[name] = _put(table, touched[name], new) if name in touched else new
+        found[name] = linalg.put(table, touched[name], new, rising=True) if name in touched else new
     return values._replace(tables=found)
 
 
@@ -85,7 +85,10 @@ def update(
     part = jax.tree.map(lambda name, leaf: _take(leaf, touched[name]) if name in touched else leaf, owner, state)
     updates, part = optimizer.update(gradient, part, values)
     new = jax.tree.map(
-        lambda name, leaf, found: _put(leaf, touched[name], found) if name in touched else found, owner, state, part
+        lambda name, leaf, found: linalg.put(leaf, touched[name], found, rising=True) if name in touched else found,
+        owner,
+        state,
+        part,
     )
     return updates, new
 
@@ -139,10 +142,3 @@ def _take(table: Float[Array, "N D"], ids: Int[Array, " R"]) -> Float[Array, "R 
     exists = ids < len(table)
     found = linalg.take(table, jnp.where(exists, ids, 0))
     return jnp.where(exists.reshape(-1, *(1,) * (table.ndim - 1)), found, 0)
-
-
-def _put(table: Float[Array, "N D"], ids: Int[Array, " R"], rows: Float[Array, "R D"]) -> Float[Array, "N D"]:
-    # The ids past the end are dropped.
-    return table.at[ids].set(
-        rows, mode="drop", indices_are_sorted=True, unique_indices=True, wrap_negative_indices=False
-    )

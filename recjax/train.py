@@ -18,6 +18,7 @@ from recjax import (
     configs,
     fields,
     known,
+    linalg,
     losses,
     models,
     objectives,
@@ -230,6 +231,13 @@ def block(advance: Step, steps: int) -> Step:
     """`steps` steps in one dispatch, for jax.jit with the state donated. Metrics get a leading axis."""
 
     def run(knobs: Knobs, key: Key, state: State, data: Any):
-        return jax.lax.scan(lambda state, _: advance(knobs, key, state, data), state, length=steps)
+        kinds = jax.tree.map(lambda leaf: leaf.dtype, state)
+
+        def one(kept, _):
+            state, metrics = advance(knobs, key, jax.tree.map(linalg.from_bits, kept, kinds), data)
+            return jax.tree.map(linalg.bits, state), metrics
+
+        kept, metrics = jax.lax.scan(one, jax.tree.map(linalg.bits, state), length=steps)
+        return jax.tree.map(linalg.from_bits, kept, kinds), metrics
 
     return run

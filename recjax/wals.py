@@ -4,14 +4,16 @@ A half-sweep solves for every row of one side while the other side is fixed. A r
 which is its best value also where α0 = 0.
 """
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
-from recjax import configs, least_squares, ragged, solvers
+from recjax import configs, least_squares, linalg, ragged, solvers
 from recjax.errors import InputError
 from recjax.least_squares import Coefficients, Objective
 from recjax.ragged import Ragged
@@ -72,17 +74,14 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
         given = f"a weight of {np.min(weight)}" if len(row) else "no interactions"
         raise InputError(f"WALS got {given}; wanted interactions, each with a weight above 0: leave the others out")
     # On a CPU conjugate gradients read a batch's rows again and again from its caches; the direct solvers read them
-    # once and then work on D x D systems, of which 16 fit the caches. Rows of small tables are in a cache already, and
-    # larger batches have fewer overheads.
-    cpu = jax.default_backend() == "cpu"
-    cells = (2**12 if sum(sides) > 2**14 else 2**13) if cpu else 2**18
-    systems = 16 if cpu else 256
+    # once and then work on D x D systems, of which 16 fit the caches.
+    cells, systems = (2**13, 16) if jax.default_backend() == "cpu" else (2**18, 256)
 
     def batch(length: int) -> int:
         return cells // length if settings.solver == "cg" else systems
 
-    # `worth`: a further shape, which takes about half a second to compile, must save that many cells of padding.
-    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**17)
+    # `worth`: a further shape, which takes about .4 s to compile, must save that many cells of padding.
+    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**16)
 
 
 def init(params: Params) -> State:
@@ -109,11 +108,12 @@ def step(settings: configs.Wals) -> Step:
 
         # Accelerators round the inputs of a matrix product by default.
         with jax.default_matmul_precision("highest"):
-            start = _into_slots(jnp.concatenate([queries, items]), data), least_squares.gramian(items)
+            start = _into_slots((queries, items), data), least_squares.gramian(items)
             (table, _), halves = jax.lax.scan(half, start, jnp.arange(2))
         found = jax.tree.map(lambda part: part[1], halves)._replace(regularization=jnp.sum(halves.regularization))
-        rows = _out_of_slots(table, data)
-        params = state.params._replace(tables={"query": rows[: len(queries)], "item": rows[len(queries) :]})
+        params = state.params._replace(
+            tables=dict(zip(("query", "item"), _out_of_slots(table, (queries, items), data), strict=True))
+        )
         return state._replace(step=state.step + 1, params=params), {"loss": sum(found), **found._asdict()}
 
     return advance
@@ -139,17 +139,38 @@ def fold_in(
     """
     rows = jnp.zeros((len(histories.slot), fixed.shape[1]), fixed.dtype) if start is None else start
     with jax.default_matmul_precision("highest"):
-        gramian, table = least_squares.gramian(fixed), _into_slots(rows, histories)
+        gramian, table = least_squares.gramian(fixed), _into_slots([rows], histories)
         table, _, _ = _half_sweep(table, fixed, gramian, 0, len(fixed), histories, solve, numbers)
-    return _out_of_slots(table, histories)
+    return _out_of_slots(table, [rows], histories)[0]
 
 
-def _into_slots(rows: Float[Array, "R D"], histories: Ragged) -> Float[Array, "X D"]:
-    return jnp.where(histories.row[:, None] < 0, 0, rows[histories.row])
+def _into_slots(sides: Sequence[Float[Array, "_ D"]], histories: Ragged) -> Float[Array, "X D"]:
+    """The rows of the sides in their slots; those without a list stay behind."""
+    table = jnp.zeros((len(histories.row), sides[0].shape[1]), sides[0].dtype)
+    # XLA's CPU compiler writes whole rows in half the time that it takes to read them.
+    for rows, first in zip(sides, _firsts(sides), strict=True):
+        table = linalg.put(table, _within(histories.slot[first : first + len(rows)], 0, len(table)), rows)
+    return table
 
 
-def _out_of_slots(table: Float[Array, "X D"], histories: Ragged) -> Float[Array, "R D"]:
-    return jnp.where(histories.slot[:, None] < 0, 0, table[histories.slot])
+def _out_of_slots(
+    table: Float[Array, "X D"], sides: Sequence[Float[Array, "_ D"]], histories: Ragged
+) -> list[Float[Array, "_ D"]]:
+    """The sides with the rows that are in the slots; those without a list become 0."""
+    return [
+        linalg.put(jnp.zeros_like(rows), _within(histories.row, first, len(rows)), table)
+        for rows, first in zip(sides, _firsts(sides), strict=True)
+    ]
+
+
+def _firsts(sides: Sequence[Array]) -> list[int]:
+    return [0, *itertools.accumulate(len(rows) for rows in sides)][:-1]
+
+
+def _within(ids: Int[Array, " R"], first: int, size: int) -> Int[Array, " R"]:
+    """What is ids - first where that is in [0, size), and ids past the end, which differ, elsewhere."""
+    places = ids - first
+    return jnp.where((places >= 0) & (places < size), places, size + jnp.arange(len(ids), dtype=ids.dtype))
 
 
 def _half_sweep(
@@ -169,7 +190,7 @@ def _half_sweep(
     shared = numbers.unobserved_weight * gramian
     ridge = least_squares.ridge(histories.count, others, numbers)
     # Read from one table, write to another: XLA would copy one that is read and written in every batch.
-    table, solved = before, jnp.zeros_like(gramian)
+    table, solved = linalg.bits(before), jnp.zeros_like(gramian)
     sums, placed = [], 0
     for bucket in histories.buckets:
         batches, size, _ = bucket.ids.shape
@@ -179,8 +200,9 @@ def _half_sweep(
             first = placed + index * size
             start, count, own = (
                 jax.lax.dynamic_slice_in_dim(part, first, size, allow_negative_indices=False)
-                for part in (before, histories.count, ridge)
+                for part in (linalg.bits(before), histories.count, ridge)
             )
+            start = linalg.from_bits(start, before.dtype)
             ids, value, weight = (
                 jax.lax.dynamic_index_in_dim(part, index, keepdims=False, allow_negative_indices=False)
                 for part in (bucket.ids, bucket.value, bucket.weight)
@@ -188,7 +210,8 @@ def _half_sweep(
             found, observed, square = _solve(ids, value, weight, fixed, start, shared, own, solve, numbers)
             found = jnp.where(count[:, None] > 0, found, 0)  # a slot of padding
             now = jnp.stack([observed, square, least_squares.penalty(found, own)])
-            table = jax.lax.dynamic_update_slice_in_dim(table, found, first, 0, allow_negative_indices=False)
+            rows = linalg.bits(found)
+            table = jax.lax.dynamic_update_slice_in_dim(table, rows, first, 0, allow_negative_indices=False)
             sums = jax.lax.dynamic_update_index_in_dim(sums, now, index, 0, allow_negative_indices=False)
             return table, solved + least_squares.gramian(found), sums
 
@@ -199,7 +222,7 @@ def _half_sweep(
         placed += batches * size
     observed, square, regularization = jnp.sum(jnp.stack(sums), axis=0)
     unobserved = jnp.sum(shared * solved) - (0.0 if numbers.all_pairs else numbers.unobserved_weight * square)
-    return table, solved, Objective(observed, unobserved, regularization)
+    return linalg.from_bits(table, before.dtype), solved, Objective(observed, unobserved, regularization)
 
 
 def _solve(

@@ -1,6 +1,7 @@
 """Training by rows gives the touched rows what training of whole tables gives them, and leaves the others alone."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +9,10 @@ import numpy as np
 import optax
 import pytest
 
-from recjax import fields, optimizers, rows, samplers, tables, train
+from recjax import fields, linalg, optimizers, rows, samplers, tables, train
 from recjax.errors import InputError
 from recjax.tables import Table
-from recjax.types import Params
+from recjax.types import Params, State
 
 SAMPLERS = sorted(set(fields.members(samplers)) - {"full"})  # which reads a whole table
 EXACT = ["adagrad", "rowwise_adagrad", "sgd", "sign_sgd"]
@@ -165,6 +166,22 @@ def test_bfloat16_tables_stay_so_and_follow_float32(trained, update):
     assert {leaf.dtype.name for leaf in jax.tree.leaves(rounded.optimizer)} <= {"float32", "int32"}
     one, two = (np.asarray(state.params.tables["item"], np.float32) for state in (rounded, exact))
     assert 0 < np.linalg.norm(one - two) < 0.02 * np.linalg.norm(two)
+
+
+def test_steps_read_and_write_rows_of_a_bfloat16_table_without_converting_it():
+    """Beside what comes in and goes out, once a dispatch, nothing of the table's size is made in the program."""
+
+    def advance(knobs, key, state, ids):
+        table = state.params["table"]
+        return state._replace(params={"table": linalg.put(table, ids, linalg.take(table, ids) * 2)}), ()
+
+    state = State(jnp.array(0), {"table": jnp.ones((100_000, 64), jnp.bfloat16)}, (), (), ())
+    given = {}, jax.random.key(0), state, jnp.arange(8)
+    program = jax.jit(train.block(advance, 3), donate_argnums=2).lower(*given).compile()
+    whole = re.findall(r"= (\w+)\[100000,64\]\S* (convert|bitcast-convert|copy)\(", program.as_text())
+    assert sorted(whole) == [("bf16", "bitcast-convert"), ("u16", "bitcast-convert")]
+    found, _ = program(*given)
+    np.testing.assert_array_equal(found.params["table"][:9, 0].astype(jnp.float32), [8.0] * 8 + [1.0])
 
 
 def test_rounding_at_random_keeps_the_mean():

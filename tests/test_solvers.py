@@ -260,9 +260,12 @@ def test_an_unknown_solver_is_refused_with_the_nearest_name():
 
 
 @pytest.mark.parametrize("ids", [(7,), (3, 5), (2, 3, 2), (0,)])
-@pytest.mark.parametrize(("rows", "dimension"), [(20, 16), (linalg.CACHED // 64 + 1, 64), (linalg.CACHED // 5 + 1, 5)])
-def test_rows_are_taken_as_they_are_whatever_the_cache_holds(rows, dimension, ids):
+@pytest.mark.parametrize("kind", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(
+    ("rows", "dimension"), [(20, 16), (linalg.CACHED // 128 + 1, 64), (linalg.CACHED // 10 + 1, 5)]
+)
+def test_rows_are_taken_as_they_are_whatever_the_cache_holds(rows, dimension, ids, kind):
     rng = np.random.default_rng(0)
-    table = rng.normal(size=(rows, dimension)).astype(np.float32)
+    table = rng.normal(size=(rows, dimension)).astype(kind)
     index = rng.integers(0, rows, ids)
     np.testing.assert_array_equal(jax.jit(linalg.take)(table, index), table[index])
