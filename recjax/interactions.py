@@ -7,9 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse
+from jaxtyping import Int
 
 from recjax.errors import InputError
 from recjax.types import Bag, Dataset, Interactions
+
+BLOCK = 2**20  # interactions that are sorted at once
 
 
 def arrange(
@@ -21,50 +24,62 @@ def arrange(
     >>> arrange(query, item, np.ones(4), np.array([3, 9, 2, 1]), repeats=False).item.tolist()
     [5, 5, 4]
     """
-    order = _order(query, time)
-    query, item, weight = query[order], item[order], weight[order]
-    time = None if time is None else time[order]
-    del order
-    if repeats or len(query) == 0:
-        return Interactions(query, item, weight, time)
-    keep = _first(query, item)
-    return Interactions(query[keep], item[keep], weight[keep], None if time is None else time[keep])
+    return take(Interactions(query, item, weight, time), order(query, item, time, repeats=repeats))
 
 
-def _order(query: np.ndarray, time: np.ndarray | None) -> np.ndarray:
-    """[E]: the order by (query, time, row). By counting, in a third of the time of `numpy.lexsort` on ten million.
+def order(query: np.ndarray, item: np.ndarray, time: np.ndarray | None, *, repeats: bool) -> Int[np.ndarray, " E"]:
+    """The rows that `arrange` takes, in their order; in 10 bytes a row, and what some queries at a time need.
 
-    >>> _order(np.array([1, 0, 1, 1]), np.array([3, 9, 2, 3])).tolist()
-    [1, 2, 0, 3]
+    >>> order(np.array([1, 0, 1, 1]), np.array([5, 5, 4, 5]), np.array([3, 9, 2, 1]), repeats=False).tolist()
+    [1, 3, 2]
     """
+    rows = _grouped(query)
+    unsorted = time is not None and not np.all(time[1:] >= time[:-1])
+    if repeats and not unsorted:
+        return rows
+    size, items = 0, int(np.max(item, initial=0)) + 1
+    for start, stop in itertools.pairwise(_edges(query)):
+        some = rows[start:stop]
+        if time is not None and unsorted:
+            some = some[np.lexsort((time[some], query[some]))]
+        if not repeats:
+            _, first = np.unique(query[some].astype(np.int64) * items + item[some], return_index=True)
+            some = some[np.sort(first)]
+        rows[size : size + len(some)] = some  # what is overwritten was read
+        size += len(some)
+    return rows[:size]
+
+
+def _grouped(query: np.ndarray) -> Int[np.ndarray, " E"]:
+    """The rows query by query, by counting: in a third of the time of a stable sort of ten million."""
     count = len(query)
     if not count or np.min(query) < 0:  # an id below 0 is refused later, by `check`
-        return np.lexsort((query,) if time is None else (time, query))
-    later = None if time is None or np.all(time[1:] >= time[:-1]) else np.argsort(time, kind="stable")
-    rows = query if later is None else query[later]
+        return np.argsort(query, kind="stable")
     # A sparse matrix by rows holds each row's entries in their order, and is made in two passes.
-    entries = np.ones(count, np.int8), (rows, np.arange(count, dtype=np.int32 if count < 2**31 else np.int64))
-    order = scipy.sparse.coo_array(entries, shape=(int(np.max(query)) + 1, count)).tocsr().indices
-    return order if later is None else later[order]
+    entries = np.ones(count, np.int8), (query, np.arange(count, dtype=np.int32 if count < 2**31 else np.int64))
+    return scipy.sparse.coo_array(entries, shape=(int(np.max(query)) + 1, count)).tocsr().indices
 
 
-def _first(query: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """[E]: whether an interaction, sorted by query, is the first with its pair; some queries at a time, to save memory.
-
-    >>> _first(np.array([0, 0, 0, 1]), np.array([5, 4, 5, 5])).tolist()
-    [True, True, False, True]
-    """
-    keep = np.zeros(len(query), bool)
-    edges = np.unique(np.append(np.searchsorted(query, query[:: 2**20]), len(query)))  # of a query's interactions
-    for start, stop in itertools.pairwise(edges.tolist()):
-        pair = query[start:stop].astype(np.int64) * (int(np.max(item)) + 1) + item[start:stop]
-        keep[start + np.unique(pair, return_index=True)[1]] = True
-    return keep
+def _edges(query: np.ndarray) -> list[int]:
+    """Where, among rows grouped by query, blocks of whole queries begin: of about `BLOCK` rows, or one query's."""
+    _, count = np.unique(query, return_counts=True)
+    end = np.cumsum(count)
+    return [0, *np.unique(end[np.searchsorted(end // BLOCK, np.unique(end // BLOCK), side="right") - 1]).tolist()]
 
 
 def take(interactions: Interactions, which: np.ndarray) -> Interactions:
     """The interactions that a mask or an index names."""
     return Interactions(*(None if part is None else part[which] for part in interactions))
+
+
+def take_out(columns: list[np.ndarray | None], which: np.ndarray) -> Interactions:
+    """`take` of columns that nobody else needs: each is let go before the next is taken, and the list is empty then."""
+    found = []
+    while columns:
+        column = columns.pop(0)
+        found.append(None if column is None else column[which])
+        del column
+    return Interactions(*found)
 
 
 def met(dataset: Dataset) -> scipy.sparse.csr_array:

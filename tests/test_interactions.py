@@ -31,11 +31,13 @@ def test_the_order_is_query_then_time_then_row(time, repeats, wanted):
     assert rows(QUERY, ITEM, time, repeats) == wanted
 
 
+@pytest.mark.parametrize("block", [1, 100, 2**20])
 @pytest.mark.parametrize("timed", [True, False])
 @pytest.mark.parametrize("repeats", [True, False])
-def test_equals_a_sort_in_plain_python(timed, repeats):
+def test_equals_a_sort_in_plain_python(timed, repeats, block, monkeypatch):
+    monkeypatch.setattr(interactions, "BLOCK", block)
     rng = np.random.default_rng(0)
-    query, item, time = rng.integers(0, 5, 300), rng.integers(0, 20, 300), rng.integers(0, 9, 300)
+    query, item, time = rng.integers(0, 9, 300), rng.integers(0, 20, 300), rng.integers(0, 9, 300)
     wanted, seen = [], set()
     for row in sorted(range(300), key=lambda row: (query[row], time[row] if timed else 0, row)):
         if repeats or (query[row], item[row]) not in seen:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recjax import configs, datasets, fields, leaks, names, preparation, splits
-from recjax.datasets import arrow, ratings
+from recjax.datasets import arrow, delimited, parquet, ratings
 from recjax.errors import InputError
 
 pyarrow, store = (pytest.importorskip(name) for name in ("pyarrow", "pyarrow.parquet"))
@@ -85,6 +85,30 @@ def test_parquet_gives_the_same(tmp_path):
     assert {name: ids.tolist() for name, ids in one.vocabularies.items()} == {
         name: ids.tolist() for name, ids in other.vocabularies.items()
     }
+
+
+@pytest.mark.parametrize("file", ["log.csv", "log.parquet"])
+@pytest.mark.parametrize("numbers", [True, False])
+def test_many_batches_give_what_one_gives(file, numbers, tmp_path, monkeypatch):
+    """Of 300 rows, some dozen at a time, with vocabularies that are united again and again; without order in time."""
+    rng = np.random.default_rng(0)
+    names = [str(one) if numbers else f"n{one}" for one in rng.integers(0, 60, 600).tolist()]
+    when = rng.integers(0, 50, 300).tolist()
+    table = {"user": names[:300], "thing": names[300:], "when": when}
+    lines = [",".join(map(str, row)) for row in zip(*table.values(), strict=True)]
+    write(tmp_path, lines, "user,thing,when")
+    store.write_table(pyarrow.table(table), tmp_path / "log.parquet", row_group_size=70)
+    first: dict = {}
+    for row, (user, thing, time) in enumerate(zip(*table.values(), strict=True)):
+        if (user, thing) not in first or time < first[user, thing][0]:
+            first[user, thing] = time, row
+    key = int if numbers else str
+    wanted = sorted((key(user), *where, key(thing)) for (user, thing), where in first.items())
+    for module, name, value in ((delimited, "BLOCK", 128), (parquet, "BATCH", 13), (arrow, "ENTRIES", 20)):
+        monkeypatch.setattr(module, name, value)
+    found = read(tmp_path, changed(files=file, rating="", weight=""))
+    assert rows(found) == [(user, thing, 1.0, time) for user, time, _, thing in wanted]
+    assert found.notes == {"duplicates": 300 - len(wanted)}
 
 
 @pytest.mark.parametrize("kind", ["text", "int64", "string"])
@@ -200,7 +224,7 @@ def test_a_line_that_is_not_whole_is_refused(line, why, tmp_path):
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ("x,ann,7,100,nan,1", "column 'stars' holds nan; wanted a number"),
+        ("x,ann,7,100,nan,1", "column 'stars' holds no finite number; wanted a number"),
         ("x,ann,7,100,5,0", "column 'how much' holds 0.0; wanted a weight above 0"),
         ("x,ann,7,100,5,-1", "column 'how much' holds -1.0; wanted a weight above 0"),
         ("x,ann,7,100,5,1e300", "column 'how much' holds 1e+300; wanted a weight above 0"),

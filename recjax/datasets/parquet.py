@@ -4,6 +4,7 @@ Needs pyarrow, which is an extra: `python3 -m pip install -e '.[table]'`.
 """
 
 import functools
+import itertools
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 
 from recjax.datasets import arrow
 from recjax.errors import InputError
+
+BATCH = 2**18  # rows that are read at once
 
 
 def columns(path: pathlib.Path, wanted: Mapping[str, str]) -> dict[str, Any]:
@@ -27,9 +30,20 @@ def columns(path: pathlib.Path, wanted: Mapping[str, str]) -> dict[str, Any]:
     pyarrow = arrow.package(path)
     store = arrow.package(path, "pyarrow.parquet")
     try:
-        names = store.read_schema(path).names
-        if all(names.count(name) == 1 for name in wanted):
-            table = store.read_table(path, columns=list(wanted), partitioning=None)
+        schema = store.read_schema(path)
+        names = schema.names
+        coded = ("id", "text")
+        texts = [one.name for one in schema if pyarrow.types.is_string(one.type) and wanted.get(one.name) in coded]
+        with store.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
+            rows = file.metadata.num_rows
+            if rows and all(names.count(name) == 1 for name in wanted):
+                # Group by group: else what was read of the file is kept.
+                groups = (file.iter_batches(BATCH, [one], list(wanted)) for one in range(file.num_row_groups))
+                return arrow.read(itertools.chain.from_iterable(groups), wanted, rows)
+    except arrow.Mistyped as error:
+        raise InputError(
+            f"{path}: column {error.column!r} is of type {error.type} ({error}); wanted {_NAMES[wanted[error.column]]}"
+        ) from None
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path} could not be read ({arrow.first_line(error)}); wanted a whole Parquet file") from None
     for name in wanted:
@@ -37,20 +51,7 @@ def columns(path: pathlib.Path, wanted: Mapping[str, str]) -> dict[str, Any]:
             raise InputError(f"{path} has no column {name!r} among {', '.join(names)}; wanted {', '.join(wanted)}")
         if names.count(name) > 1:
             raise InputError(f"{path} has {names.count(name)} columns {name!r}; wanted one")
-    if not table.num_rows:
-        raise InputError(f"{path} has no rows; wanted at least one")
-    found = {}
-    for name, kind in wanted.items():
-        column = table.column(name)
-        try:
-            found[name] = arrow.read(column, kind)
-            table = table.drop_columns([name])  # what is read is let go
-        except (pyarrow.ArrowException, ValueError, TypeError) as error:
-            raise InputError(
-                f"{path}: column {name!r} is of type {column.type} ({arrow.first_line(error)}); wanted {_NAMES[kind]}"
-            ) from None
-    pyarrow.default_memory_pool().release_unused()
-    return found
+    raise InputError(f"{path} has no rows; wanted at least one")
 
 
 def place(path: pathlib.Path, row: int) -> str:
@@ -63,6 +64,6 @@ def require(path: pathlib.Path, column: str, right: np.ndarray, given: np.ndarra
     arrow.require(functools.partial(place, path), column, right, given, wanted)
 
 
-_NAMES = {"text": "texts", "number": "numbers", "time": "times", "id": "texts or whole numbers"}
+_NAMES = {"text": "texts", "number": "numbers", "finite": "numbers", "time": "times", "id": "texts or whole numbers"}
 _NAMES |= {"date": "times, or texts as 2011-01-31T23:59:59"}
 _NAMES |= dict.fromkeys(("s", "ms", "us", "ns"), "times, or whole numbers")

@@ -1,14 +1,14 @@
 """From rows of a file to interactions: which ratings count, and what was left out."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from recjax import configs
 from recjax.datasets.arrow import Text
 from recjax.errors import InputError
-from recjax.interactions import arrange, encode, take
+from recjax.interactions import encode, order, take, take_out
 from recjax.types import Interactions
 
 
@@ -38,7 +38,9 @@ def count(settings: configs.Data, rows: Rows, file: str) -> Found:
     Raises:
         InputError: a threshold without ratings, or above all of them.
     """
-    query, item, rating, notes = rows.query, rows.item, rows.rating, {}
+    query, item, time, rating, weight = rows
+    notes = {}
+    del rows  # each column is let go as soon as it is done with: peak memory is the columns' and one more
     for name, least in (("drop_below", settings.drop_below), ("least_rating", settings.least_rating)):
         if least and (rating is None or not np.any(rating >= least)):
             most = "the file has no ratings" if rating is None else f"the highest rating is {np.max(rating):g}"
@@ -46,24 +48,35 @@ def count(settings: configs.Data, rows: Rows, file: str) -> Found:
                 f"data.{name} is {least:g} and {most} ({file}); type --config.data.{name}=0"
                 + " or name a column in --config.data.columns.rating" * (rating is None)
             )
-    time, weight = rows.time, np.ones(len(query.ids), np.float32) if rows.weight is None else rows.weight
     if settings.drop_below and rating is not None:
         kept = np.flatnonzero(rating >= settings.drop_below)
         notes["below"] = len(rating) - len(kept)
         query, item = (_left(one, kept) for one in (query, item))
-        rating, weight, time = rating[kept], weight[kept], None if time is None else time[kept]
-    found = Interactions(query.ids, item.ids, weight, time)
-    shown = None
+        rating = rating[kept]
+        weight, time = (None if one is None else one[kept] for one in (weight, time))
+    found: list[Any] = [query.ids, item.ids, weight, time]
+    vocabularies, shown = (query.vocabulary, item.vocabulary), None
+    del query, item, weight, time
     if settings.least_rating and rating is not None:
         liked = rating >= settings.least_rating
-        shown, found = take(found, ~liked), take(found, liked)
+        low = take(Interactions(*found), ~liked)
+        found = list(take_out(found, liked))
         if not settings.repeats:  # what was refused once and liked another time is an interaction
-            pairs = [one.query.astype(np.int64) * len(item.vocabulary) + one.item for one in (shown, found)]
-            shown = take(shown, ~np.isin(*pairs))
-        shown = arrange(*shown, repeats=settings.repeats)
-    arranged = arrange(*found, repeats=settings.repeats)
-    notes["duplicates"] = len(found.query) - len(arranged.query)
-    return Found(arranged, shown, query.vocabulary, item.vocabulary, notes)
+            size = len(vocabularies[1])
+            low = take(low, ~np.isin(_pairs(low.query, low.item, size), _pairs(found[0], found[1], size)))
+        shown = _weighed(take(low, order(low.query, low.item, low.time, repeats=settings.repeats)))
+    del rating
+    total, which = len(found[0]), order(found[0], found[1], found[3], repeats=settings.repeats)
+    notes["duplicates"] = total - len(which)
+    return Found(_weighed(take_out(found, which)), shown, *vocabularies, notes)
+
+
+def _pairs(query: np.ndarray, item: np.ndarray, items: int) -> np.ndarray:
+    return query.astype(np.int64) * items + item
+
+
+def _weighed(found: Interactions) -> Interactions:
+    return found if found.weight is not None else found._replace(weight=np.ones(len(found.query), np.float32))
 
 
 def joined(parts: list[Rows]) -> Rows:

@@ -29,8 +29,11 @@ def table(settings: configs.Data) -> Dataset:
         raise InputError("data.columns.files is empty; type for example --config.data.columns.files=interactions.csv")
     folder = files.folder(settings, columns.files, "type --config.data.path=FOLDER --config.data.columns.files=FILE")
     rated = settings.drop_below > 0 or settings.least_rating > 0  # else ratings are read, and not kept
-    rows = ratings.joined([_rows(columns, folder / file, rated) for file in columns.files])
-    found = ratings.count(settings, rows, ", ".join(columns.files))
+    found = ratings.count(
+        settings,
+        ratings.joined([_rows(columns, folder / file, rated) for file in columns.files]),  # `count` lets go of them
+        ", ".join(columns.files),
+    )
     return Dataset(
         found.interactions,
         {"query": np.arange(len(found.query), dtype=np.int32)},
@@ -50,7 +53,7 @@ def _rows(columns: configs.Columns, path: pathlib.Path, rated: bool) -> Rows:
             f"data.columns name {columns.query!r}, {columns.item!r}, {columns.time!r}, {columns.rating!r} and "
             f"{columns.weight!r} as query, item, time, rating and weight; wanted different columns, and the first two"
         )
-    kinds |= {columns.rating: "number", columns.weight: "number"}
+    kinds |= {columns.rating: "number" if rated else "finite", columns.weight: "number"}
     wanted = {name: kind for name, kind in kinds.items() if name}
     place: Callable[[int], str]
     if path.suffix == ".parquet":
@@ -59,12 +62,14 @@ def _rows(columns: configs.Columns, path: pathlib.Path, rated: bool) -> Rows:
         separator = columns.separator.replace("\\t", "\t")
         found = delimited.columns(path, wanted, separator=separator, header=columns.header)
         place = functools.partial(delimited.place, path, columns.header)
-    rating = _numbers(place, columns.rating, found) if columns.rating else None
+    rating = _numbers(place, columns.rating, found) if columns.rating and rated else None
+    if columns.rating and not rated:
+        arrow.require(place, columns.rating, found[columns.rating], "no finite number", "a number")
     return Rows(
         _ids(place, columns.query, found),
         _ids(place, columns.item, found),
         _time(place, columns.time, found) if columns.time else None,
-        rating if rated else None,
+        rating,
         _weights(place, columns.weight, found) if columns.weight else None,
     )
 
