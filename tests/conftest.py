@@ -1,5 +1,6 @@
 """Shapes in annotations are enforced in every test; a small world to test on."""
 
+import os
 import sys
 
 import jax
@@ -10,6 +11,10 @@ from absl.testing import flagsaver
 from jaxtyping import install_import_hook
 
 install_import_hook("recjax", "beartype.beartype")
+
+if jax.__version_info__[:2] == (0, 10):  # later versions have no other compiler of fusions
+    # Compiling is most of what the suite does, and takes half the time so. Before JAX starts; for processes, too.
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
 import launch  # noqa: E402  after the hook
 from recjax import batches, configs, datasets, embed, fields, splits, train  # noqa: E402
