@@ -1,10 +1,10 @@
 """How long a table of ten million interactions takes from its file to a data set, and how much memory.
 
 Each file is read in a process of its own. `read_s` is from the file to the sorted interactions; `peak_gb` the peak
-resident memory from then on, less what the process held before; `arrays_gb` the size of the interactions themselves
-(ids, weight, time: 20 bytes each). The synthetic log has 200,000 queries, 50,000 items whose popularity follows Zipf's
-law, texts as ids, and a line each in order of time;
-`by query` has the same lines query by query, as MovieLens' files. Repeated pairs are left out in reading.
+resident memory from then on, less what the process held before, with pyarrow loaded; `arrays_gb` the size of the
+interactions themselves (ids, weight, time: 20 bytes each). The synthetic log has 200,000 queries, 50,000 items whose
+popularity follows Zipf's law, texts as ids, and a line each in order of time; `by query` has the same lines query by
+query, as MovieLens' files. Repeated pairs are left out in reading.
 
 python benchmarks/load.py --save=results/benchmarks/load
 """
@@ -65,6 +65,9 @@ def write(folder: pathlib.Path, rows: int) -> list[pathlib.Path]:
 
 def measure(path: pathlib.Path) -> dict[str, Any]:
     """One file, in this process."""
+    import pyarrow.csv  # noqa: PLC0415  the library's own code is not counted
+    import pyarrow.parquet  # noqa: F401, PLC0415
+
     columns = configs.Columns(files=(path.name,), time="time", rating="rating")
     settings = configs.Data(name="table", path=str(path.parent), columns=columns)
     machine.forget_peak()
