@@ -63,7 +63,7 @@ def require(place: Callable[[int], str], column: str, right: np.ndarray, given: 
 
 
 def read(batches: Iterable[Any], wanted: Mapping[str, str], rows: int) -> dict[str, Any]:
-    """Columns of `rows` rows out of record batches, of which one at a time is kept: see `wanted` for what becomes.
+    """Columns of `rows` rows out of record batches, which are let go one after another.
 
     Args:
         batches: `pyarrow.RecordBatch`es with the wanted columns.
