@@ -81,7 +81,7 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
         return cells // length if settings.solver == "cg" else systems
 
     # `worth`: a further shape, which takes about .4 s to compile, must save that many cells of padding.
-    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=2**16)
+    return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=46_000)
 
 
 def init(params: Params) -> State:
