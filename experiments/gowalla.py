@@ -52,7 +52,7 @@ def arms(data: configs.Data) -> dict[str, configs.Config]:
             model=model,
             sampler=configs.Sampler(name="uniform", negatives=negatives),
             objective=objective,
-            penalties=configs.Penalties(batch_l2=l2),
+            penalties=configs.Penalties(query_l2=l2, positive_l2=l2, negative_l2=l2),
             optimizer=configs.Optimizer(learning_rate=rate, decay="cosine", lazy=lazy),
             train=configs.Train(epochs=epochs, batch=2048),
             evaluate=EVALUATE,

@@ -23,7 +23,11 @@ def get_study() -> Study:
         model=configs.Model(name="mf"),
         sampler=configs.Sampler(name="uniform", negatives=512),
         objective=configs.Objective(loss="logistic", unobserved_weight=NEGATIVES / ITEMS),
-        penalties=configs.Penalties(batch_l2=(1 + NEGATIVES) * REGULARIZATION / 2),
+        penalties=configs.Penalties(
+            query_l2=(1 + NEGATIVES) * REGULARIZATION / 2,
+            positive_l2=REGULARIZATION / 2,
+            negative_l2=NEGATIVES * REGULARIZATION / 2,
+        ),
         optimizer=configs.Optimizer(learning_rate=2e-3, decay="cosine"),
         train=configs.Train(epochs=20.0, batch=2048),
         evaluate=configs.Evaluate(k=(10,)),

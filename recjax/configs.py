@@ -126,8 +126,10 @@ class Penalties:
     """Weights of the members of recjax.penalties. A weight of 0 leaves the penalty out of the program."""
 
     gravity: float = field(0.0, knob=True, least=0.0)
-    batch_l2: float = field(0.0, knob=True, least=0.0)
-    l2: float = field(0.0, knob=True, least=0.0)
+    l2: float = field(0.0, knob=True, least=0.0)  # of whole tables; the others of what a batch touches
+    query_l2: float = field(0.0, knob=True, least=0.0)
+    positive_l2: float = field(0.0, knob=True, least=0.0)
+    negative_l2: float = field(0.0, knob=True, least=0.0)
 
 
 @dataclasses.dataclass(frozen=True)

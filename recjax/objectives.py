@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from recjax import embed, importance, logits, losses, partition
 from recjax.errors import InputError
-from recjax.types import Batch, Candidates, Data, Key, Model, Params, Penalty, Sampler
+from recjax.types import Batch, Candidates, Data, Embedded, Key, Model, Params, Penalty, Sampler
 
 
 class States(NamedTuple):
@@ -114,6 +114,7 @@ def objective(
             own = own.reshape(*batch.positive.shape, -1)
             positive = logits.scale(score(queries, own), temperature)
             (negative, where), weight = _alone(log_partition(candidates)), one
+            embedded = Embedded(queries, own)
         else:
             own, others, where = _embed(item_key, model, params, sampler.in_batch, candidates, batch, data)
             positive = logits.scale(score(queries, own), temperature)
@@ -122,6 +123,7 @@ def objective(
                 seen = jax.lax.stop_gradient((positive, negative))
                 candidates, state, metrics = sampler.refine(refine_key, state, batch, candidates, *seen)
                 where = candidates.where
+            embedded = Embedded(queries, own, others, where)
             weight = jnp.exp(log_weight(candidates))
             if sampler.enough:
                 everyone = candidates.more[-1]
@@ -140,7 +142,7 @@ def objective(
         terms = {"loss": jnp.sum(batch.weight * per_query) / jnp.sum(batch.weight)}
         new = {}
         for name, penalty in penalties.items():
-            terms[name], new[name] = penalty.apply(states.penalty[name], params, queries, own, batch)
+            terms[name], new[name] = penalty.apply(states.penalty[name], params, embedded, batch)
         return sum(terms.values()), Found(terms, metrics, States(state, new))
 
     return Objective(sample, reads, value)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from recjax import configs, fields, folding, gramians
 from recjax.errors import InputError
-from recjax.types import Batch, Data, Dataset, Params, Penalty
+from recjax.types import Batch, Data, Dataset, Embedded, Params, Penalty
 
 
 class Settings(NamedTuple):
@@ -132,8 +132,8 @@ def gravity(weight: float | Array, settings: Settings) -> Penalty:
             found[name] = Side(share, share / jnp.where(count > 0, count, 1.0), prior, state)
         return found
 
-    def apply(state: dict[str, Side], params: Params, queries: Array, items: Array, batch: Batch):
-        exists = batch.target > 0
+    def apply(state: dict[str, Side], params: Params, embedded: Embedded, batch: Batch):
+        queries, items, exists = embedded.queries, embedded.positives, batch.target > 0
         given = {
             "query": (queries, batch.features["query"], jnp.ones(len(queries), bool)),
             "item": (items.reshape(-1, items.shape[-1]), batch.positive.reshape(-1), exists.reshape(-1)),
@@ -176,25 +176,59 @@ def _seen(
 def l2(weight: float | Array, settings: Settings) -> Penalty:
     """Weight · sum over the tables of their rows' mean squared norm. Nets are left to optax's weight decay."""
 
-    def apply(state, params: Params, queries, items, batch):
-        return weight * sum(jnp.mean(jnp.sum(rows**2, axis=-1)) for rows in params.tables.values()), state
+    def apply(state, params: Params, embedded, batch):
+        return weight * sum(jnp.mean(_square(rows)) for rows in params.tables.values()), state
 
     return Penalty(_nothing, apply, whole=True)
 
 
-def batch_l2(weight: float | Array, settings: Settings) -> Penalty:
-    """Weight · (mean |u|² over the batch's queries + mean |v|² over its positives), for any towers.
+def query_l2(weight: float | Array, settings: Settings) -> Penalty:
+    """Weight · mean |u|² over the batch's queries, from any tower: a query counts as often as it is seen.
 
-    Rows count by how often they are seen, and those that the batch does not touch stay as they are.
-    Source: Rendle et al. 2009 (Bayesian personalized ranking), section 4, whose updates regularize what they touch.
+    Source, of this and the next two: Rendle et al. 2009 (Bayesian personalized ranking), section 4, whose updates
+    regularize what they touch. There a triple has one weight for all three.
     """
 
-    def apply(state, params: Params, queries: Float[Array, "B D"], items: Float[Array, "B P D"], batch: Batch):
-        exists = (batch.target > 0).astype(items.dtype)
-        positives = jnp.sum(exists * jnp.sum(items**2, axis=-1)) / jnp.sum(exists)
-        return weight * (jnp.mean(jnp.sum(queries**2, axis=-1)) + positives), state
+    def apply(state, params, embedded: Embedded, batch):
+        return weight * jnp.mean(_square(embedded.queries)), state
 
     return Penalty(_nothing, apply)
+
+
+def positive_l2(weight: float | Array, settings: Settings) -> Penalty:
+    """Weight · mean |v|² over the batch's positives, from any tower."""
+
+    def apply(state, params, embedded: Embedded, batch: Batch):
+        return weight * _mean(_square(embedded.positives), batch.target > 0), state
+
+    return Penalty(_nothing, apply)
+
+
+def negative_l2(weight: float | Array, settings: Settings) -> Penalty:
+    """Weight · mean |v|² over the pairs of a query and a negative, as often as they are drawn and unmasked.
+
+    Raises:
+        InputError: a step has no negatives, as with positives alone or the softmax over a large corpus.
+    """
+
+    def apply(state, params, embedded: Embedded, batch: Batch):
+        rows, where = embedded.negatives, embedded.where
+        if rows is None or where is None or not rows.shape[-2]:
+            raise InputError(
+                "penalties.negative_l2 is of the negatives of a step, and here it has none; type "
+                "--config.penalties.negative_l2=0, or --config.penalties.l2 for whole tables"
+            )
+        return weight * _mean(_square(rows), jnp.broadcast_to(where, (len(embedded.queries), rows.shape[-2]))), state
+
+    return Penalty(_nothing, apply)
+
+
+def _square(rows: Float[Array, "*B D"]) -> Float[Array, "*B"]:
+    return jnp.sum(rows**2, axis=-1)
+
+
+def _mean(value: Array, where: Array) -> Array:
+    return jnp.sum(jnp.where(where, value, 0.0)) / jnp.maximum(jnp.sum(where), 1)
 
 
 def _nothing(data: Data, params: Params | None) -> tuple[()]:

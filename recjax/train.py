@@ -151,7 +151,9 @@ def _by_rows(
     if demanded and config.sampler.enough:
         reason = "sampler.enough may score the whole corpus, which touches every row; type --config.sampler.enough=0"
     if "l2" in whole:
-        reason = "penalties.l2 reads whole tables; type --config.penalties.l2=0 and a weight for batch_l2"
+        reason = (
+            "penalties.l2 reads whole tables; type --config.penalties.l2=0 and a weight for query_l2 and positive_l2"
+        )
     if "gravity" in whole:
         reason = "gravity.estimate='exact' reads whole tables; type --config.gravity.estimate=sogram"
     kind, name = rows.kind(optimizer), config.optimizer.name

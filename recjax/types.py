@@ -169,14 +169,26 @@ class Sampler(NamedTuple):
     enough: float = 0.0
 
 
+class Embedded(NamedTuple):
+    """A step's embeddings. `negatives` [C D] or [B C D] count where `where` [B C], or what broadcasts to it, does.
+
+    There are none where the softmax over a large corpus has its log-partition alone.
+    """
+
+    queries: Float[Array, "B D"]
+    positives: Float[Array, "B P D"]
+    negatives: Float[Array, "*B C D"] | None = None
+    where: Bool[Array, "#B #C"] | None = None
+
+
 class Penalty(NamedTuple):
-    """`init(data, params) -> state`; `apply(state, params, queries [B D], items [B P D], batch) -> (scalar, state)`.
+    """`init(data, params) -> state`; `apply(state, params, embedded, batch) -> (scalar, state)`.
 
     `whole`: it reads whole tables of `params`, which are then trained densely.
     """
 
     init: Callable[[Data, "Params | None"], Any]
-    apply: Callable[[Any, "Params", Array, Array, Batch], tuple[Array, Any]]
+    apply: Callable[[Any, "Params", Embedded, Batch], tuple[Array, Any]]
     whole: bool = False
 
 

@@ -8,7 +8,7 @@ import pytest
 from recjax import gramians, penalties, train
 from recjax.errors import InputError
 from recjax.penalties import Settings
-from recjax.types import Batch, Data, Interactions, Params
+from recjax.types import Batch, Data, Embedded, Interactions, Params
 
 RNG = np.random.default_rng(0)
 # Every query and item occurs, query 0 and item 2 more than once: weightings differ.
@@ -59,7 +59,7 @@ def evaluate(params, settings, rows=FULL, weight=1.0, state=None):
     state = penalty.init(DATA, params) if state is None else state
     batch = batch_of(rows)
     queries, items = params.tables["query"][QUERY[rows]], params.tables["item"][ITEM[rows]][:, None]
-    return penalty.apply(state, params, queries, items, batch)
+    return penalty.apply(state, params, Embedded(queries, items), batch)
 
 
 def same(found, wanted):
@@ -169,7 +169,7 @@ def test_padded_positives_do_not_count(estimate):
         target=jnp.concatenate([batch.target, jnp.zeros((4, 1))], axis=1),
     )
     items = V[padded.positive]
-    found, new = penalty.apply(penalty.init(DATA, PARAMS), PARAMS, U[QUERY[rows]], items, padded)
+    found, new = penalty.apply(penalty.init(DATA, PARAMS), PARAMS, Embedded(U[QUERY[rows]], items), padded)
     same((found, new), (plain, state))
 
 
@@ -189,12 +189,33 @@ def test_weight_alpha_and_beta_may_be_tracers_and_states_are_carried_by_a_scan(e
     same(mapped, jnp.stack([last(*one) for one in zip(*arguments, strict=True)]))
 
 
-def test_l2_is_the_mean_squared_norm_of_rows():
-    batch = batch_of(FULL)
-    for name, wanted in (("l2", (U, V)), ("batch_l2", (U[QUERY], V[ITEM]))):
-        penalty = getattr(penalties, name)(0.5, Settings())
-        found, _ = penalty.apply((), PARAMS, U[QUERY], V[ITEM][:, None], batch)
-        same(found, 0.5 * sum(jnp.mean(jnp.sum(rows**2, -1)) for rows in wanted))
+WHERE = RNG.random((10, 3)) < 0.6
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("l2", [row for table in (U, V) for row in table / len(table) ** 0.5]),
+        ("query_l2", U[QUERY] / 10**0.5),
+        ("positive_l2", V[ITEM] / 10**0.5),
+        ("negative_l2", [V[column] / WHERE.sum() ** 0.5 for row in WHERE for column in np.flatnonzero(row)]),
+    ],
+)
+@pytest.mark.parametrize("shared", [True, False])
+def test_l2_is_the_mean_squared_norm_of_its_rows(name, wanted, shared):
+    negatives = V[:3] if shared else jnp.broadcast_to(V[:3], (10, 3, 4))
+    embedded = Embedded(U[QUERY], V[ITEM][:, None], negatives, jnp.asarray(WHERE))
+    found, _ = getattr(penalties, name)(0.5, Settings()).apply((), PARAMS, embedded, batch_of(FULL))
+    same(found, 0.5 * sum(float(row @ row) for row in np.asarray(wanted)))
+
+
+@pytest.mark.parametrize(
+    ("negatives", "where"), [(None, None), (jnp.zeros((0, 4)), jnp.zeros((10, 0), bool))], ids=["full softmax", "none"]
+)
+def test_l2_of_negatives_that_a_step_lacks_is_refused(negatives, where):
+    penalty = penalties.negative_l2(0.5, Settings())
+    with pytest.raises(InputError, match=r"type --config.penalties.negative_l2=0, or --config.penalties.l2"):
+        penalty.apply((), PARAMS, Embedded(U[QUERY], V[ITEM][:, None], negatives, where), batch_of(FULL))
 
 
 def test_sogram_without_a_dimension_is_refused():

@@ -248,7 +248,7 @@ def test_auto_goes_by_rows_for_each_read(update, reads, wanted):
         ({"optimizer__name": "lamb"}, "by what other rows have.*adagrad"),
         ({"optimizer__name": "adam"}, "optimizer.lazy=true"),
         ({"sampler__name": "full"}, "touches every row"),
-        ({"penalties__l2": "0.1"}, "penalties.l2 reads whole tables.*batch_l2"),
+        ({"penalties__l2": "0.1"}, "penalties.l2 reads whole tables.*query_l2"),
         ({"penalties__gravity": "0.1", "model__name": "mf"}, "gravity.estimate='exact' reads whole tables.*sogram"),
         ({"penalties__gravity": "0.1"}, "gravity.estimate='exact' reads whole tables.*sogram"),
     ],
