@@ -218,7 +218,9 @@ def negative_l2(weight: float | Array, settings: Settings) -> Penalty:
                 "penalties.negative_l2 is of the negatives of a step, and here it has none; type "
                 "--config.penalties.negative_l2=0, or --config.penalties.l2 for whole tables"
             )
-        return weight * _mean(_square(rows), jnp.broadcast_to(where, (len(embedded.queries), rows.shape[-2]))), state
+        where = jnp.broadcast_to(where, (len(embedded.queries), rows.shape[-2]))
+        # Whom the batch shares is counted first, so that no [B C] is differentiated.
+        return weight * _mean(_square(rows), jnp.sum(where, axis=0) if rows.ndim == 2 else where), state
 
     return Penalty(_nothing, apply)
 
@@ -227,8 +229,8 @@ def _square(rows: Float[Array, "*B D"]) -> Float[Array, "*B"]:
     return jnp.sum(rows**2, axis=-1)
 
 
-def _mean(value: Array, where: Array) -> Array:
-    return jnp.sum(jnp.where(where, value, 0.0)) / jnp.maximum(jnp.sum(where), 1)
+def _mean(value: Array, count: Array) -> Array:
+    return jnp.sum(jnp.where(count > 0, count * value, 0.0)) / jnp.maximum(jnp.sum(count), 1)
 
 
 def _nothing(data: Data, params: Params | None) -> tuple[()]:

@@ -49,10 +49,14 @@ def test_ease_is_the_constrained_least_squares(regularization, split):
         assert found[item, item] == 0.0
 
 
-def test_the_blocks_of_ease_change_nothing(split, monkeypatch):
-    whole = similarity.ease(split.test.known, 10.0)
-    monkeypatch.setattr(similarity, "_BLOCK", 7)
-    np.testing.assert_array_equal(similarity.ease(split.test.known, 10.0), whole)
+@pytest.mark.parametrize("size", [1, 7, 50, 64])
+def test_a_matrix_is_inverted_in_place_by_blocks_from_its_lower_triangle(size):
+    rows = np.random.default_rng(0).normal(size=(50, 80)).astype(np.float32)
+    whole = rows @ rows.T
+    found = np.where(np.tri(50, dtype=bool), whole, np.nan).astype(np.float32)
+    similarity._invert(found, size)
+    wanted = np.linalg.inv(whole.astype(np.float64))
+    np.testing.assert_allclose(found, wanted, atol=1e-5 * np.max(wanted))
 
 
 @pytest.mark.parametrize(
