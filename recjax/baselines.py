@@ -15,11 +15,10 @@ from recjax.types import Data, Dataset, Features, Key
 
 
 class Baseline(NamedTuple):
-    """A retriever, and its params by the run's key; `drawn`: they depend on it."""
+    """A retriever, and its params by the run's key."""
 
     retriever: Retriever
     params: Callable[[Key], Any]
-    drawn: bool = False
 
 
 def resolve(settings: configs.Baselines) -> dict[str, Callable[[configs.Baselines, Dataset], Baseline]]:
@@ -61,7 +60,7 @@ def popularity(settings: configs.Baselines, known: Dataset) -> Baseline:
 
 def random(settings: configs.Baselines, known: Dataset) -> Baseline:
     """Independent random embeddings."""
-    return Baseline(_RANDOM, lambda key: key, drawn=True)
+    return Baseline(_RANDOM, lambda key: key)
 
 
 def item_knn(settings: configs.Baselines, known: Dataset) -> Baseline:
@@ -129,6 +128,7 @@ def _look(queries: Float[Array, "B N"], items: Int[Array, "C 1"] | Int[Array, "B
     return jnp.take_along_axis(queries, items[..., 0], axis=1)
 
 
+DRAWN = (random,)  # those that depend on the key
 _MEMBERS = {one.__name__: one for one in (popularity, random, item_knn, ease)}
 # One of each, so that the trials of a sweep share its compiled ranking.
 _POPULARITY = Retriever(lambda params, features: jnp.ones((features["query"].shape[0], 1)), _popular)

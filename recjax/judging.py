@@ -86,8 +86,9 @@ def test(config: configs.Config, start: Start, held: HeldOut, params: Params, cl
         return Baseline(metrics, {name: value for name, value in kept.items() if "@" in name})
 
     def beside(name: str, make: Callable) -> Baseline:
-        one = shared.once(("baseline", name), lambda: make(config.baselines, held.known))
-        return shared.once(("judged", name, config.seed if one.drawn else None), lambda: judge(one))
+        # What it found is kept and not the baseline, which may be a matrix [N N].
+        seed = config.seed if make in baselines.DRAWN else None
+        return shared.once(("judged", name, seed), lambda: judge(make(config.baselines, held.known)))
 
     found = {name: beside(name, make) for name, make in baselines.resolve(config.baselines).items()}
     return Test(fold, lambda params, step: rank((params, start.knobs, serving), step), found)

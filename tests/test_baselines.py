@@ -151,7 +151,12 @@ def test_a_singular_system_is_refused(small):
 
 
 def test_a_drawn_baseline_follows_the_key(split):
-    one = baselines.random(configs.Baselines(), split.test.known)
-    assert one.drawn
-    assert not baselines.popularity(configs.Baselines(), split.test.known).drawn
-    assert jax.random.key_data(one.params(jax.random.key(3))).tolist() == [0, 3]
+    for make in (baselines.popularity, baselines.random, baselines.item_knn, baselines.ease):
+        built = make(configs.Baselines(), split.test.known)
+        one, other = (jax.tree.leaves(built.params(jax.random.key(seed))) for seed in (3, 4))
+        same = all(np.array_equal(*map(_numbers, pair)) for pair in zip(one, other, strict=True))
+        assert same == (make not in baselines.DRAWN)
+
+
+def _numbers(leaf):
+    return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
