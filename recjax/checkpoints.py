@@ -24,7 +24,8 @@ from recjax.errors import InputError
 from recjax.types import Params, State
 
 FOLDER = "checkpoints"  # in the run folder
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+# A RuntimeError is zipfile's where damage reads as a password or as a compression of another kind.
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Checkpoint(NamedTuple):
