@@ -449,10 +449,10 @@ def test_a_filter_keeps_its_claim_against_folding():
         assert mean(result, row, "ndcg@10") < mean(result, "wals", "ndcg@10")
 
 
-def test_matrix_factorization_by_gradients_misses_the_published_numbers_as_it_says():
-    ours, ials = mean(load("ncf_mf"), "MF, D = 64", HIT), mean(load("ncf_ials"), "iALS, D = 64", HIT)
-    assert ours == pytest.approx(0.729 - 0.1, abs=0.01)
-    assert ours < ials
+@pytest.mark.parametrize("metric", [HIT, "sampled_ndcg@10"])
+def test_matrix_factorization_by_gradients_is_within_a_hundredth_of_ials(metric):
+    ours, ials = mean(load("ncf_mf"), "MF, D = 64", metric), mean(load("ncf_ials"), "iALS, D = 64", metric)
+    assert ials - 0.01 <= ours < ials
 
 
 @pytest.mark.parametrize("source", ["ML-1M", "Online Retail"])
