@@ -23,7 +23,7 @@ def packed(files):
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name, text)
+            archive.writestr(zipfile.ZipInfo(name), text)  # whose date is fixed: workers collect the same names
     return whole.getvalue()
 
 
