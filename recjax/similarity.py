@@ -88,9 +88,8 @@ def _invert(matrix: np.ndarray, size: int = 1024) -> None:
         np.linalg.cholesky(pivot)  # refuses what is not positive definite
         inverse = np.linalg.inv(pivot).astype(matrix.dtype)
         column = np.concatenate([matrix[own, : own.start].T, matrix[own.start :, own]])
-        column[own] = 0.0
         gain = column @ inverse
-        for other in blocks:
+        for other in blocks:  # its own rows and columns are set below
             matrix[other, : other.stop] -= gain[other] @ column[: other.stop].T
         matrix[own, : own.start] = gain[: own.start].T
         matrix[own.stop :, own] = gain[own.stop :]
