@@ -55,6 +55,22 @@ def test_the_residual_does_not_grow_with_the_condition(dimension, condition):
     assert (np.linalg.norm(residual, axis=1) < 20 * EPS * np.linalg.norm(found, axis=1)).all()
 
 
+@pytest.mark.parametrize(("dimension", "rows"), [(64, 20), (256, 50)])
+def test_a_small_ridge_is_not_taken_for_rounding(dimension, rows):
+    """Fewer rows than dimensions and a ridge of 2e-5 of the diagonal, 170 epsilon: what other rows would score.
+
+    Rounding the matrix to float32 moves that by about epsilon / 2e-5 = .6 %, times what the sum of its terms adds.
+    """
+    rng = np.random.default_rng(0)
+    given = rng.standard_normal((4, rows, dimension))
+    matrix = np.einsum("bnd,bne->bde", given, given)
+    matrix += 2e-5 * matrix[:, 0, 0].mean() * np.eye(dimension)
+    right = np.einsum("bn,bnd->bd", rng.standard_normal((4, rows)), given)
+    wanted = np.linalg.solve(matrix, right[..., None])[..., 0]
+    others = rng.standard_normal((dimension, 100))
+    assert relative(eliminate(matrix.astype(np.float32), right.astype(np.float32)) @ others, wanted @ others) < 0.05
+
+
 def low_rank(dimension, rank, seed=0):
     """A consistent system of that rank, and its right side."""
     rng = np.random.default_rng(seed)
