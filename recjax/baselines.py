@@ -128,8 +128,8 @@ def _look(queries: Float[Array, "B N"], items: Int[Array, "C 1"] | Int[Array, "B
     return jnp.take_along_axis(queries, items[..., 0], axis=1)
 
 
-DRAWN = (random,)  # those that depend on the key
-_MEMBERS = {one.__name__: one for one in (popularity, random, item_knn, ease)}
+FIXED = (popularity, item_knn, ease)  # those that do not depend on the key
+_MEMBERS = {one.__name__: one for one in (*FIXED, random)}
 # One of each, so that the trials of a sweep share its compiled ranking.
 _POPULARITY = Retriever(lambda params, features: jnp.ones((features["query"].shape[0], 1)), _popular)
 _RANDOM = Retriever(_draw_queries, _draw_items)

@@ -87,7 +87,7 @@ def test(config: configs.Config, start: Start, held: HeldOut, params: Params, cl
 
     def beside(name: str, make: Callable) -> Baseline:
         # What it found is kept and not the baseline, which may be a matrix [N N].
-        seed = config.seed if make in baselines.DRAWN else None
+        seed = None if make in baselines.FIXED else config.seed
         return shared.once(("judged", name, seed), lambda: judge(make(config.baselines, held.known)))
 
     found = {name: beside(name, make) for name, make in baselines.resolve(config.baselines).items()}

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from recjax import baselines, configs, experiment, preparation, similarity, trained
+from recjax import baselines, configs, experiment, judging, preparation, similarity, trained
+from recjax.clock import Clock
 from recjax.errors import InputError
 from recjax.interactions import take
 from recjax.types import Dataset, Interactions
@@ -155,7 +156,24 @@ def test_a_drawn_baseline_follows_the_key(split):
         built = make(configs.Baselines(), split.test.known)
         one, other = (jax.tree.leaves(built.params(jax.random.key(seed))) for seed in (3, 4))
         same = all(np.array_equal(*map(_numbers, pair)) for pair in zip(one, other, strict=True))
-        assert same == (make not in baselines.DRAWN)
+        assert same == (make in baselines.FIXED)
+
+
+def test_one_of_ones_own_is_made_anew_for_each_seed(config, tmp_path, monkeypatch):
+    """It may depend on the key: the trials of a sweep do not share what it found, as they do of popularity."""
+    (tmp_path / "noisy.py").write_text(
+        "from recjax import baselines\n\ndef noise(settings, known):\n    return baselines.random(settings, known)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    names = configs.Baselines(names=("popularity", "noisy:noise"))
+    prepared = preparation.prepare(dataclasses.replace(config, baselines=names))
+    found = []
+    for seed in (0, 1):
+        one = dataclasses.replace(prepared.config, seed=seed)
+        test = judging.test(one, prepared.start, prepared.split.test, prepared.start.state.params, Clock())
+        found.append({name: baseline.metrics["recall@10"] for name, baseline in test.baselines.items()})
+    assert found[0]["popularity"] == found[1]["popularity"]
+    assert found[0]["noisy:noise"] != found[1]["noisy:noise"]
 
 
 def _numbers(leaf):
