@@ -131,7 +131,9 @@ def ranker(
                 found, ids = search(k=deeper)
             else:
                 found, ids = retrieval.top_k_among(queries, items, candidates, deeper, score=retriever.score)
-            close = jnp.sum(jnp.abs(jnp.diff(found)) <= CLOSE * jnp.abs(found[:, 1:]), axis=-1, dtype=jnp.float32)
+            later = found[:, 1:]  # -inf where a list has ended
+            close = (jnp.abs(jnp.diff(found)) <= CLOSE * jnp.abs(later)) & jnp.isfinite(later)
+            close = jnp.sum(close, axis=-1, dtype=jnp.float32)
             ids = ids[:, :most]
 
             def hits(ids):

@@ -208,6 +208,13 @@ def test_a_ranking_of_candidates_equals_plain_numpy(tiled, params, sampled):
         np.testing.assert_allclose(ranking.metrics[f"sampled_ndcg@{k}"], gain, rtol=1e-6)
 
 
+def test_a_list_that_ends_has_no_near_ties_after_its_end(split):
+    held = split.test
+    few = np.full((len(held.relevant.query), 30), -1)
+    few[:, 0] = held.relevant.item
+    assert not judged(held._replace(candidates=few)).metrics["sampled_near_ties@10"].any()
+
+
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("params", [PARAMS, (PARAMS[0], 0 * PARAMS[1])], ids=["different", "ties"])
 def test_ranking_all_that_is_not_known_is_the_full_ranking(params, order, split):
