@@ -47,7 +47,10 @@ def command(arguments: Sequence[str]) -> str:
     if not rows:
         raise InputError("nothing is left to recommend: every item was met")
     if "csv" in options:
-        runs.write_csv(pathlib.Path(options["csv"]), list(rows[0]), rows)
+        try:
+            runs.write_csv(pathlib.Path(options["csv"]), list(rows[0]), rows)
+        except OSError as error:
+            raise InputError(f"--csv={options['csv']} cannot be written ({error}); name another file") from None
     return reports.listing(rows)
 
 
@@ -59,8 +62,8 @@ def _parts(text: str) -> list[str]:
 def for_queries(model: trained.Trained, queries: Sequence[str], k: int) -> list[dict[str, Any]]:
     """The k items with the highest scores for each query, without those that it is known to have met.
 
-    What a query is known to have met is in no list, what was held out too. A net and fold-in also read all of it;
-    the row of a table is that of training.
+    What a query is known to have met is in no list, what was held out too, unless data.repeats keeps repetitions.
+    A net and fold-in also read all of it; the row of a table is that of training.
 
     Returns:
         A row an item: query, rank, the item by its raw id and title, score.

@@ -60,7 +60,14 @@ def load(folder: str | pathlib.Path, changes: Mapping[str, str] = MappingProxyTy
         InputError: no completed run of this version, or the data is not what it was.
     """
     run = folders.run(pathlib.Path(folder))
-    texts = {name: fields.text(value) for name, value in folders.settings(run).items()}
+    known, settings = fields.flatten(configs.Config()), folders.settings(run)
+    gone = sorted(name for name in settings if name not in known and settings[name])
+    if gone:  # a setting that was off may be gone
+        raise InputError(
+            f"{folder}: the run is of an older version, whose {gone[0]}={settings[gone[0]]!r} this one does not know; "
+            "run it again"
+        )
+    texts = {name: fields.text(value) for name, value in settings.items() if name in known}
     start = {"model.start": ""}  # what it began with is not needed any more
     prepared = preparation.prepare(fields.override(configs.Config(), {**texts, **start, **changes}), judged=False)
     ours, theirs = fingerprint(prepared.dataset), run.result["data"]["fingerprint"]

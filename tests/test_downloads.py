@@ -90,6 +90,15 @@ def test_what_is_not_whole_is_refused_and_leaves_nothing(archive, told, why, ser
     assert list((server.parent / "cache").iterdir()) == []
 
 
+def test_a_folder_of_the_cache_without_its_files_is_refused(server, tmp_path):
+    (tmp_path / "cache" / "ml-latest").mkdir(parents=True)
+    with pytest.raises(
+        InputError, match=r"ml-latest has no ratings.csv; wanted the files of .*/ml-latest.zip: put them"
+    ):
+        downloads.unpacked("ml-latest", ("ratings.csv",), "ml-latest")
+    assert not Quiet.asked
+
+
 def test_an_archive_that_does_not_change_has_its_checksum_here(server):
     serve(server, GOOD, name="ml-1m")
     with pytest.raises(InputError, match=r"its sha256 is [0-9a-f]{64}, wanted a6898adb50b9ca05"):

@@ -1,12 +1,14 @@
 """A trained model in hand: the run's parameters, longer lists, and ranking among what another model retrieved."""
 
+import contextlib
 import dataclasses
 
 import jax
 import numpy as np
 import pytest
 
-from recjax import experiment, plots, scores, trained
+from recjax import experiment, plots, runs, scores, trained
+from recjax.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,17 @@ def test_it_is_what_a_run_trains(model, tmp_path):
     held = model.split.test
     found = trained.means(trained.rank(model, held), held.known, model.config)
     assert {name: outcome.result["metrics"][name] for name in found} == found
+
+
+@pytest.mark.parametrize(("weight", "told"), [(0.0, ""), (6.0, "older version, whose penalties.gone=6.0 this one")])
+def test_a_run_of_an_older_version_is_read_if_what_is_gone_was_off(weight, told, model, tmp_path):
+    outcome = experiment.run(model.config, workdir=str(tmp_path / "run"), echo=lambda text: None)
+    result = dict(outcome.result)
+    result["config"] = {**result["config"], "penalties": {**result["config"]["penalties"], "gone": weight}}
+    runs.write_json(tmp_path / "run" / "result.json", result)
+    with pytest.raises(InputError, match=told) if told else contextlib.nullcontext():
+        found = trained.load(tmp_path / "run")
+        np.testing.assert_array_equal(found.params.tables["item"], outcome.params.tables["item"])
 
 
 def test_a_longer_list_begins_with_the_shorter(model):

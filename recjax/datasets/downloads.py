@@ -49,6 +49,12 @@ def unpacked(archive: str, files: Sequence[str], inside: str) -> pathlib.Path:
     """
     folder = cache() / inside
     if folder.is_dir():
+        missing = [file for file in files if not (folder / file).is_file()]
+        if missing:
+            raise InputError(
+                f"{folder} has no {missing[0]}; wanted the files of {url(archive)}: put them there, or remove the "
+                "folder to have them fetched"
+            )
         return folder
     by_hand = f"unpack {url(archive)} elsewhere and put its folder {inside} into {cache()}, or name it by data.path"
     try:
