@@ -29,6 +29,9 @@ WORKDIR = flags.DEFINE_string(
 SAVE = flags.DEFINE_string(
     "save", None, "The table and picture of a study or measurement are also written to SAVE.json and SAVE.png."
 )
+ARM = flags.DEFINE_multi_string(
+    "arm", [], "Of a study run this arm alone, and keep what SAVE.json has of the others; may be given again."
+)
 BOARD = flags.DEFINE_bool("tensorboard", False, "Write the scalars of metrics.jsonl for TensorBoard too, as they come.")
 DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Print what a run will cost, refuse what will not fit, and write nothing."
@@ -48,7 +51,7 @@ PROGRAM = flags.DEFINE_enum(
 )
 MEMORY = flags.DEFINE_float("memory", 0.0, "GB that a sweep may take; 0: most of what there is.", lower_bound=0.0)
 SLURM = flags.DEFINE_list("slurm", [], "What submitit is given: timeout_min=60,slurm_partition=gpu.")
-_ONE = (CONFIG, WORKDIR, SAVE, BOARD, DRY_RUN, PROFILE)
+_ONE = (CONFIG, WORKDIR, SAVE, ARM, BOARD, DRY_RUN, PROFILE)
 _MANY = (TRIALS, SEARCH, AT_ONCE, EXECUTOR, PROCESSES, PROGRAM, MEMORY, SLURM)
 FLAGS = (*_ONE, SWEEP, *_MANY)
 
@@ -117,12 +120,13 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
             plan = found["get_study"]()
             arms = {arm: fields.override(config, overrides) for arm, config in plan.arms.items()}
             plan, command = dataclasses.replace(plan, arms=arms), shlex.join(["python", *sys.argv])
-            study.run(plan, name, command, WORKDIR.value, SAVE.value, board=BOARD.value, listener=listener)
+            options: dict[str, Any] = {"only": ARM.value, "board": BOARD.value, "listener": listener}
+            study.run(plan, name, command, WORKDIR.value, SAVE.value, **options)
     elif "get_measurement" in found:
         from recjax import compiled, study
 
         compiled.keep()
-        _refuse((BOARD,), f"is for runs, and {CONFIG.value} is a measurement; leave it out")
+        _refuse((ARM, BOARD), f"is for runs, and {CONFIG.value} is a measurement; leave it out")
         if "seed" in overrides:
             raise InputError(f"--config.seed={overrides['seed']}: a measurement has seeds of its own; leave it out")
         measured = found["get_measurement"]()
@@ -132,7 +136,7 @@ def _run(found: dict[str, Any], overrides: dict[str, str]) -> None:
         config = found["get_config"]()
         fields.check(config)
         config = fields.override(config, overrides)
-        _refuse((SAVE,), f"is for a study, and {CONFIG.value} is one run; leave it out")
+        _refuse((SAVE, ARM), f"is for a study, and {CONFIG.value} is one run; leave it out")
         with interruption.listening() as listener:
             from recjax import compiled, cost, experiment  # imports jax, which takes seconds: a typing error should not
 
@@ -158,7 +162,7 @@ def _sweep(found: dict[str, Any], overrides: dict[str, str], name: str) -> None:
 
     if not {"get_sweep", "get_config"} & set(found):
         raise InputError(f"--sweep is for one config, and {CONFIG.value} is none; leave it out")
-    _refuse((SAVE, BOARD, DRY_RUN, PROFILE), "is not for a sweep; leave it out")
+    _refuse((SAVE, ARM, BOARD, DRY_RUN, PROFILE), "is not for a sweep; leave it out")
     plan = found["get_sweep"]() if "get_sweep" in found else space.Sweep(found["get_config"](), (), 0)
     fields.check(plan.config)
     texts = (*plan.space, *SWEEP.value)

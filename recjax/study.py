@@ -2,12 +2,24 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from recjax import configs, experiment, fields, folders, interruption, preparation, reports, resume, runs
+from recjax import (
+    configs,
+    experiment,
+    fields,
+    folders,
+    interruption,
+    kept,
+    preparation,
+    provenance,
+    reports,
+    resume,
+    runs,
+)
 from recjax.errors import InputError
 from recjax.pages import several
 
@@ -58,6 +70,7 @@ def run(
     save: str | None,
     echo: Callable[[str], None] = print,
     *,
+    only: Sequence[str] = (),
     board: bool = False,
     listener: interruption.Listener | None = None,
 ) -> dict[str, Any]:
@@ -69,6 +82,7 @@ def run(
         command: that the result names, so that a reader can repeat it.
         workdir: the folder of the study and of its runs; by default the next free runs/NAME-1, -2, …
         save: where the two files are to be copied, without their endings: results/folding.
+        only: the arms to run; of the others SAVE.json keeps what is there. By default all.
         board: every run writes its scalars for TensorBoard too.
         listener: hears signals; None: nothing but its end stops the study.
 
@@ -77,8 +91,8 @@ def run(
         Interrupted: the listener heard a signal; what was done is saved.
         DivergedError: a run diverged; the finished ones keep their folders.
     """
-    for config in study.arms.values():
-        preparation.prepare(config)
+    _check(study, save)
+    earlier = _earlier(study, only, save) if only else None
     own = {arm: {seed: folders.of_arm(arm, seed) for seed in study.seeds} for arm in study.arms}
     folder = _folder(workdir, name, {one for of_arm in own.values() for one in of_arm.values()})
 
@@ -88,7 +102,7 @@ def run(
 
     with resume.alone(folder):
         places = _places(folder, save)
-        outcomes = {arm: [outcome(arm, seed) for seed in study.seeds] for arm in study.arms}
+        outcomes = {arm: [outcome(arm, seed) for seed in study.seeds] for arm in study.arms if arm in (only or own)}
     first = next(iter(outcomes.values()))
     rows = {arm: _summary([result["metrics"] for result in results]) for arm, results in outcomes.items()}
     rows |= {one: _summary([result["baselines"][one] for result in first]) for one in first[0]["baselines"]}
@@ -107,10 +121,11 @@ def run(
         "refused": {arm: [result["refused"] for result in results] for arm, results in outcomes.items()},
         "configs": {arm: results[0]["config"] for arm, results in outcomes.items()},
     }
-    _write(places, found, study, echo)
+    whole = kept.together(earlier, found, tuple(study.arms)) if earlier else found
+    _write(places, found, whole, study, echo)
     if study.published:
-        echo(reports.beside(rows, study.published))
-    return found
+        echo(reports.beside(whole["rows"], study.published))
+    return whole
 
 
 def measure(
@@ -140,8 +155,31 @@ def measure(
         "rows": {row: _summary([rows[row] for rows in by_seed]) for row in by_seed[0]},
         "config": dataclasses.asdict(plan.config),
     }
-    _write(places, found, plan, echo)
+    _write(places, found, found, plan, echo)
     return found
+
+
+def _check(study: Study, save: str | None) -> None:
+    """Refuses, before anything is run, what would fail or be lost after it."""
+    if save is not None and not pathlib.Path(save).name:
+        raise InputError(f"--save={save} names no file; wanted a path without an ending, as results/mine")
+    beside = {one for config in study.arms.values() for one in config.baselines.names}
+    taken: dict[str, str] = {}
+    for arm in study.arms:
+        first = taken.setdefault(folders.of_arm(arm, 0), arm)
+        reason = "is that of a baseline beside it" if arm in beside else "has a /, and is that of folders"
+        if first != arm:
+            reason = f"makes the same folders as that of arm {first!r}"
+        if first != arm or arm in beside or "/" in arm:
+            raise InputError(f"the name of arm {arm!r} {reason}; wanted another: change it in the study's file")
+    for config in study.arms.values():
+        preparation.prepare(config)
+
+
+def _earlier(study: Study, only: Sequence[str], save: str | None) -> dict[str, Any]:
+    arms = {arm: dataclasses.replace(config, seed=study.seeds[0]) for arm, config in study.arms.items()}
+    data = provenance.data(preparation.prepare(next(iter(arms.values()))))["fingerprint"]
+    return kept.read(save, only, arms, seeds=study.seeds, data=data, environment=provenance.environment())
 
 
 def _folder(workdir: str | None, name: str, own: set[str]) -> pathlib.Path:
@@ -172,13 +210,18 @@ def _places(folder: pathlib.Path, save: str | None) -> list[pathlib.Path]:
 
 
 def _write(
-    places: list[pathlib.Path], found: dict[str, Any], plan: Study | Measurement, echo: Callable[[str], None]
+    places: list[pathlib.Path],
+    found: dict[str, Any],
+    whole: dict[str, Any],
+    plan: Study | Measurement,
+    echo: Callable[[str], None],
 ) -> None:
-    for place in places:
-        runs.write_json(place.with_name(place.name + ".json"), found)
-        plan.draw(place.with_name(place.name + ".png"), found)
+    """Writes what was found into the study's folder, whose runs it is of, and the whole where it is to be saved."""
+    for place, one in zip(places, (found, whole), strict=False):
+        runs.write_json(place.with_name(place.name + ".json"), one)
+        plan.draw(place.with_name(place.name + ".png"), whole)
     several.write(places[0].parent)
-    echo(reports.summary(found["rows"], plan.columns))
+    echo(reports.summary(whole["rows"], plan.columns))
 
 
 def _curves(curves: list[list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from experiments import adaptive, adaptive_rates, folding, gowalla, retrieve_then_rank
+from experiments import adaptive, adaptive_rates, folding, gowalla, gowalla_item_based, retrieve_then_rank
 from recjax import reports
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -54,6 +54,7 @@ FLOORS = [
         "similarity",
         "comparison",
         "typesetting",
+        "kept",
     },
     {"retrieval", "partition", "penalties", "influence", "tabulation", "newcomers"},
     {"datasets", "models", "objectives", "optimizers", "pages", "retrievers"},
@@ -479,6 +480,17 @@ def test_the_split_of_gowalla_keeps_its_claim():
         drawn, last = (mean(result, row, metric) for row in ("drawn", "last of each list"))
         test = mean(result, "drawn", f"test {metric}")
         assert sign * drawn < sign * last < sign * test
+
+
+def test_item_based_models_on_gowalla_keep_their_claim():
+    result, published = load("gowalla_item_based"), gowalla_item_based.get_study().published
+    for name, lack in (("ease", 0.004), ("item_knn", 0.03)):
+        for metric in gowalla.COLUMNS:
+            assert published[name][metric] - mean(result, name, metric) == pytest.approx(lack, rel=0.12)
+    softmax = {metric: mean(load("gowalla"), "MF, softmax", metric) for metric in gowalla.COLUMNS}
+    assert abs(mean(result, "ease", "recall@20") - softmax["recall@20"]) < 2e-3
+    assert mean(result, "ease", "ndcg@20") > softmax["ndcg@20"] + 5e-3
+    assert mean(result, "ease", "folding_excess") < mean(result, "iALS", "folding_excess") / 5
 
 
 def test_gowalla_keeps_its_claim():

@@ -3,6 +3,7 @@
 import html
 import json
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -12,8 +13,8 @@ import numpy as np
 import pytest
 
 import launch
-from recjax import configs, evaluate, fields, fit, parameters, preparation, resume
-from recjax.errors import Interrupted
+from recjax import configs, evaluate, fields, fit, parameters, preparation, resume, study
+from recjax.errors import InputError, Interrupted
 
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = [
@@ -201,6 +202,7 @@ def test_without_times_the_order_is_said_to_be_unknown(run, tmp_path):
         (["--wrokdir=x"], "unknown flag '--wrokdir'; did you mean '--workdir'"),
         (["--config.seed"], "--config.seed has no value; type --config.seed=VALUE"),
         (["--save=x"], "--save=x is for a study"),
+        (["--arm=x"], "--arm=['x'] is for a study"),
         (["--trials=5"], "--trials=5 is for a sweep; name what varies"),
         (["--executor=slurm"], "--executor=slurm is for a sweep"),
         (["--config.data.parts=a"], "data.parts is ('a',), which data.name='languages' does not read"),
@@ -400,6 +402,73 @@ def test_a_study_goes_on_where_it_was_stopped(run, tmp_path, capsys, monkeypatch
     assert len(begun) == 4
     assert run(*again, "--config.optimizer.learning_rate=0.5") == 2
     assert "optimizer.learning_rate is" in capsys.readouterr().err
+
+
+def test_one_arm_of_a_study_is_run_again_and_the_others_are_kept(run, tmp_path, capsys):
+    """The saved file is then that of the whole study with the change, but for seconds."""
+    (tmp_path / "two.py").write_text(STUDY)
+    start = ("--config=two.py", "--save=two", *SMALL)
+    assert run(*start, "--workdir=first") == 0
+    before = read(tmp_path / "two.json")
+    faster = 'arms["softmax_dnn"] = configs.Config(optimizer=configs.Optimizer(learning_rate=0.01))'
+    (tmp_path / "two.py").write_text(STUDY.replace("return Study", f"{faster}\n    return Study"))
+    assert run(*start, "--workdir=second", "--arm=softmax_dnn") == 0
+    found = read(tmp_path / "two.json")
+    assert "two_tower" in capsys.readouterr().out
+    assert run("--config=two.py", "--save=all", *SMALL, "--workdir=third") == 0
+    whole = read(tmp_path / "all.json")
+    assert list(found["rows"]) == list(whole["rows"])
+    for part in ("rows", "configs", "best_steps", "steps", "seeds", "data", "environment", "columns"):
+        assert found[part] == whole[part], part
+    for part in ("rows", "timing", "curves", "configs"):
+        assert found[part]["two_tower"] == before[part]["two_tower"], part
+    assert found["rows"]["softmax_dnn"] != before["rows"]["softmax_dnn"]
+    assert (found["kept"], found["command"]) == (["two_tower"], before["command"])
+    # Its folder is of what was run, and has a report.
+    assert list(read(tmp_path / "second" / "study.json")["configs"]) == ["softmax_dnn"]
+    assert (tmp_path / "second" / "report.html").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arms", "save", "told"),
+    [
+        (("a b", "a-b"), None, "the name of arm 'a-b' makes the same folders as that of arm 'a b'"),
+        (("with / without",), None, "the name of arm 'with / without' has a /"),
+        (("popularity",), None, "the name of arm 'popularity' is that of a baseline"),
+        (("one",), ".", "--save=. names no file"),
+    ],
+)
+def test_a_study_that_would_fail_later_is_refused(arms, save, told, tmp_path):
+    plan = study.Study(dict.fromkeys(arms, configs.Config()), (0,), (), lambda path, found: None)
+    with pytest.raises(InputError, match=re.escape(told)):
+        study.run(plan, "mine", "", str(tmp_path / "here"), save)
+    assert not list(tmp_path.iterdir())
+
+
+ANOTHER = (
+    (["--arm=softmax"], "unknown arm in --arm 'softmax'; did you mean 'softmax_dnn'? Valid: softmax_dnn, two_tower"),
+    (["--arm=softmax_dnn"], "--arm keeps the other arms' rows of SAVE.json, and there is no --save"),
+    (["--arm=softmax_dnn", "--save=none"], "none.json cannot be read (FileNotFoundError"),
+    (["--arm=softmax_dnn", "--save=list"], "list.json cannot be read (TypeError"),
+    (["--arm=softmax_dnn", "--save=other"], "data is 'x' there and '"),
+    (
+        ["--arm=softmax_dnn", "--save=two", "--config.optimizer.learning_rate=0.5"],
+        "two.json is of another study: arm.two_tower.optimizer.learning_rate is ",
+    ),
+)
+
+
+def test_rows_of_another_study_are_not_kept(run, tmp_path, capsys):
+    (tmp_path / "two.py").write_text(STUDY)
+    assert run("--config=two.py", "--save=two", "--workdir=here", *SMALL) == 0
+    saved = read(tmp_path / "two.json")
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "other.json").write_text(json.dumps(saved | {"data": {"fingerprint": "x"}}))
+    for arguments, told in ANOTHER:
+        assert run("--config=two.py", *SMALL, *arguments) == 2, arguments
+        assert told in capsys.readouterr().err
+    assert read(tmp_path / "two.json") == saved
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_study_takes_no_folder_of_something_else(run, tmp_path, capsys):
