@@ -85,10 +85,14 @@ def test(config: configs.Config, start: Start, held: HeldOut, params: Params, cl
         kept = queries.arrays(found, held.known, config.evaluate)
         return Baseline(metrics, {name: value for name, value in kept.items() if "@" in name})
 
+    def built(make: Callable) -> baselines.Baseline:
+        with clock.time("baselines_s"):
+            return make(config.baselines, held.known)
+
     def beside(name: str, make: Callable) -> Baseline:
         # What it found is kept and not the baseline, which may be a matrix [N N].
         seed = None if make in baselines.FIXED else config.seed
-        return shared.once(("judged", name, seed), lambda: judge(make(config.baselines, held.known)))
+        return shared.once(("judged", name, seed), lambda: judge(built(make)))
 
     found = {name: beside(name, make) for name, make in baselines.resolve(config.baselines).items()}
     return Test(fold, lambda params, step: rank((params, start.knobs, serving), step), found)

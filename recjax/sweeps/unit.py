@@ -49,7 +49,7 @@ def run(unit: Unit, watch: Callable[[float], None], prepared: Prepared | None = 
         return
     lanes = min(need.most(budget), len(unit.trials))
     way = unit.way if unit.way != "auto" else choice.faster(prepared, clock, lanes)
-    clocks = [Clock(compile_s=0.0, relatedness_s=0.0) for _ in unit.trials]
+    clocks = [Clock(compile_s=0.0, relatedness_s=0.0, baselines_s=0.0) for _ in unit.trials]
     clocks[0].update(clock)  # the first trial pays for what all need
     if way == "vmap":
         _together(unit, prepared, clocks, watch, lanes)
