@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import io
+import os
 import pathlib
 import threading
 import zipfile
@@ -88,6 +89,19 @@ def test_what_is_not_whole_is_refused_and_leaves_nothing(archive, told, why, ser
     assert f"{downloads.SOURCE}/ml-latest.zip" in str(caught.value)
     assert why in str(caught.value)
     assert list((server.parent / "cache").iterdir()) == []
+
+
+def test_of_two_processes_that_fetch_the_slower_takes_what_is_there(server, tmp_path, monkeypatch):
+    serve(server, GOOD)
+    replace = os.replace
+
+    def slower(made, folder):
+        replace(made, folder)
+        raise OSError(39, "Directory not empty")
+
+    monkeypatch.setattr(downloads.os, "replace", slower)
+    found = downloads.unpacked("ml-latest", ("ratings.csv", "movies.csv"), "ml-latest")
+    assert (found / "ratings.csv").read_text() == RATINGS
 
 
 def test_a_folder_of_the_cache_without_its_files_is_refused(server, tmp_path):

@@ -72,6 +72,8 @@ def unpacked(archive: str, files: Sequence[str], inside: str) -> pathlib.Path:
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it is the answer too
+        if folder.is_dir():  # another process was faster
+            return unpacked(archive, files, inside)
         raise InputError(f"{url(archive)} could not be fetched ({error}); {by_hand}") from None
     return folder
 
