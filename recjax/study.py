@@ -167,11 +167,15 @@ def _check(study: Study, save: str | None) -> None:
     taken: dict[str, str] = {}
     for arm in study.arms:
         first = taken.setdefault(folders.of_arm(arm, 0), arm)
-        reason = "is that of a baseline beside it" if arm in beside else "has a /, and is that of folders"
         if first != arm:
             reason = f"makes the same folders as that of arm {first!r}"
-        if first != arm or arm in beside or "/" in arm:
-            raise InputError(f"the name of arm {arm!r} {reason}; wanted another: change it in the study's file")
+        elif arm in beside:
+            reason = "is that of a baseline beside it"
+        elif "/" in arm:
+            reason = "has a /, and is that of folders"
+        else:
+            continue
+        raise InputError(f"the name of arm {arm!r} {reason}; wanted another: change it in the study's file")
     for config in study.arms.values():
         preparation.prepare(config)
 

@@ -116,6 +116,8 @@ def test_the_command_prints_a_table_and_writes_it(runs, launched, capsys, tmp_pa
         ("query_5", "1"),
         ("query_5", "2"),
     ]
+    assert launched("recommend", folder, "--query=query_3", "--csv=missing/found.csv") == 2
+    assert "--csv=missing/found.csv cannot be written" in capsys.readouterr().err
     assert launched("recommend", str(runs / "wals"), "--history=item_3,item_50") == 0
     assert len(capsys.readouterr().out.splitlines()) == 12
 
