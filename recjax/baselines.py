@@ -31,10 +31,10 @@ def resolve(settings: configs.Baselines) -> dict[str, Callable[[configs.Baseline
     if len(set(names)) < len(names):
         raise InputError(f"baselines.names is {names}; wanted each once")
     found = {name: fields.resolve("baseline", name, _MEMBERS) for name in names}
-    for setting, reader in (("neighbors", "item_knn"), ("regularization", "ease")):
+    for reader, read in (("item_knn", ["neighbors", "shrinkage", "discount"]), ("ease", ["regularization"])):
         if set(names) <= set(_MEMBERS) - {reader}:
             reason = f"baselines.names={','.join(names)}"
-            fields.refuse_unread(settings, configs.Baselines(), [setting], reason, "baselines.")
+            fields.refuse_unread(settings, configs.Baselines(), read, reason, "baselines.")
     return found
 
 
@@ -66,12 +66,14 @@ def random(settings: configs.Baselines, known: Dataset) -> Baseline:
 def item_knn(settings: configs.Baselines, known: Dataset) -> Baseline:
     """The sum over what a query has met of an item's cosine to it, of the `neighbors` nearest; no training.
 
+    The cosine has `shrinkage` and `discount`: see `similarity.nearest`.
+
     Raises:
         InputError: more than 50,000 items.
 
     Source: Sarwar et al. 2001; Deshpande and Karypis 2004.
     """
-    return _item_based(similarity.nearest(known, settings.neighbors), known)
+    return _item_based(similarity.nearest(known, settings.neighbors, settings.shrinkage, settings.discount), known)
 
 
 def ease(settings: configs.Baselines, known: Dataset) -> Baseline:

@@ -195,6 +195,8 @@ class Baselines:
 
     names: tuple[str, ...] = ("popularity", "random")  # members of recjax.baselines: also item_knn, ease
     neighbors: int = field(100, least=1)  # item_knn: of an item
+    shrinkage: float = field(0.0, least=0.0)  # item_knn: added to what a cosine divides by
+    discount: float = field(0.0, least=0.0)  # item_knn: a query counts as its number of items to the minus so much
     regularization: float = field(300.0, above=0.0)  # ease: lambda
 
 

@@ -26,21 +26,28 @@ def require(items: int) -> None:
         )
 
 
-def nearest(known: Dataset, neighbors: int) -> np.ndarray:
+def nearest(known: Dataset, neighbors: int, shrinkage: float = 0.0, discount: float = 0.0) -> np.ndarray:
     """[N N]: the cosine of two items' queries, for each column the largest `neighbors` of it; equal ones by id.
+
+    Of items i and j it is together_ij / (sqrt(together_ii together_jj) + h) with together_ij = sum over the queries
+    that met both of 1 / #^β.
+
+    Args:
+        shrinkage: h, which takes weight from what few queries met.
+        discount: β of a query's number # of items: 1 weighs queries as if their rows had length 1.
 
     Raises:
         InputError: more than 50,000 items.
 
-    Source: Sarwar et al. 2001; Deshpande and Karypis 2004.
+    Source: Sarwar et al. 2001; Deshpande and Karypis 2004 (β = 1); Bell and Koren 2007 (h).
     """
-    together = _together(known).tocsr()
-    norm = np.sqrt(np.maximum(together.diagonal(), 1.0))
+    together = _together(known, discount).tocsr()
+    norm = np.sqrt(np.where(together.diagonal() > 0, together.diagonal(), 1.0))
     found = np.zeros(together.shape, np.float32)
     for item, (start, stop) in enumerate(zip(together.indptr[:-1], together.indptr[1:], strict=True)):
         others, count = together.indices[start:stop], together.data[start:stop]
         others, count = others[others != item], count[others != item]
-        cosine = count / (norm[others] * norm[item])
+        cosine = count / (norm[others] * norm[item] + shrinkage)
         best = np.lexsort((others, -cosine))[:neighbors]
         found[others[best], item] = cosine[best]
     return found
@@ -99,8 +106,9 @@ def _invert(matrix: np.ndarray, size: int = 1024) -> None:
         matrix[own, own.stop :] = -matrix[own.stop :, own].T
 
 
-def _together(known: Dataset) -> scipy.sparse.csr_array:
-    """[N N]: how many queries have met both items."""
+def _together(known: Dataset, discount: float = 0.0) -> scipy.sparse.csr_array:
+    """[N N]: how many queries have met both items, each counted as 1 / #^discount."""
     require(len(known.vocabularies["item"]))
     met = interactions.met(known)
-    return met.T.tocsr() @ met
+    share = np.maximum(np.diff(met.tocsr().indptr), 1.0) ** -discount
+    return met.T.tocsr() @ scipy.sparse.diags_array(share.astype(np.float32)) @ met

@@ -34,6 +34,17 @@ def test_the_nearest_are_by_cosine_and_a_repetition_counts_once(small):
     np.testing.assert_allclose(similarity.nearest(small, 1), wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("discount", [0.5, 1.0])
+def test_a_query_of_many_items_counts_less_and_a_rare_pair_is_shrunk(discount, small):
+    two, three = 2.0**-discount, 3.0**-discount  # what queries 0 and 2, and query 1, count
+    a, b, c = two + three, two + three + two, three + two  # what met each item
+    wanted = np.zeros((4, 4))
+    wanted[1, 0] = wanted[0, 1] = (two + three) / (np.sqrt(a * b) + 0.7)
+    wanted[2, 1] = wanted[1, 2] = (three + two) / (np.sqrt(b * c) + 0.7)
+    wanted[2, 0] = wanted[0, 2] = three / (np.sqrt(a * c) + 0.7)
+    np.testing.assert_allclose(similarity.nearest(small, 9, 0.7, discount), wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize("regularization", [0.5, 100.0])
 def test_ease_is_the_constrained_least_squares(regularization, split):
     """Each column solved by itself, without its own row: the problem whose closed form EASE is."""
@@ -63,13 +74,13 @@ def test_a_matrix_is_inverted_in_place_by_blocks_from_its_lower_triangle(size):
 @pytest.mark.parametrize(
     ("baseline", "weights"),
     [
-        (baselines.item_knn, lambda known: similarity.nearest(known, 5)),
+        (baselines.item_knn, lambda known: similarity.nearest(known, 5, 2.0, 0.5)),
         (baselines.ease, lambda known: similarity.ease(known, 20.0)),
     ],
     ids=["item_knn", "ease"],
 )
 def test_a_query_scores_items_by_the_sum_over_what_it_met(baseline, weights, config, split):
-    settings = configs.Baselines(neighbors=5, regularization=20.0)
+    settings = configs.Baselines(neighbors=5, shrinkage=2.0, discount=0.5, regularization=20.0)
     inside = split.test.known.interactions
     twice = Interactions(*(None if part is None else np.repeat(part, 2) for part in inside))  # counts once
     held = split.test._replace(known=split.test.known._replace(interactions=twice))
@@ -123,6 +134,7 @@ def test_a_run_has_those_that_it_names(config, tmp_path):
         ({"names": ("easy",)}, "unknown baseline 'easy'; did you mean 'ease'"),
         ({"names": ("ease", "ease")}, "wanted each once"),
         ({"neighbors": 7}, "baselines.neighbors is 7, which baselines.names=popularity,random does not read"),
+        ({"names": ("ease",), "shrinkage": 2.0}, "baselines.shrinkage is 2.0, which baselines.names=ease does not"),
     ],
 )
 def test_what_cannot_be_is_refused(settings, message):
