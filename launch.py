@@ -179,9 +179,7 @@ def _sweep(found: dict[str, Any], overrides: dict[str, str], name: str) -> None:
     options = executors.Options(
         EXECUTOR.value, PROCESSES.value, PROGRAM.value, MEMORY.value, SEARCH.value, AT_ONCE.value, _slurm()
     )
-    single = ["launch.py", f"--config={CONFIG.value}", *(f"--config.{one}={text}" for one, text in overrides.items())]
-    command = engine.Command(name, tuple(sys.argv), tuple(single))
-    rows = engine.run(plan, command, WORKDIR.value, options)
+    rows = engine.run(plan, engine.Command(name, tuple(sys.argv)), WORKDIR.value, options)
     if any(row["status"] != "completed" for row in rows):
         sys.exit(4)
 

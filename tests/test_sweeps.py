@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from absl import logging
 
 from recjax import configs, experiment, fields
 from recjax.errors import InputError
-from recjax.sweeps import groups, memory, places, space, unit
+from recjax.sweeps import engine, groups, memory, places, search, space, unit
 
 BASE = configs.Config()
 
@@ -58,6 +59,7 @@ def test_values_are_combined_and_go_together(texts, grid):
         (["optimizer.learning_rate=log_uniform(1e-1,1e-4)"], 1, "wanted the least and the most value of a field"),
         (["train.batch=log_uniform(1,2)"], 1, "wanted the least and the most value of a field of numbers"),
         (["model.name=uniform(1,2)"], 1, "wanted the least and the most value"),
+        (["train.batch=choice(32,64,32)"], 3, "--trials=3, and the draws have 2 different values"),
     ],
 )
 def test_a_space_that_means_nothing_is_refused(texts, draws, message):
@@ -78,6 +80,18 @@ def test_draws_are_always_the_same_and_meet_every_combination():
     assert 1e-4 <= rates.min() < 1e-3 and 1e-2 < rates.max() <= 1e-1
     assert {trial.config.sampler.name for trial in found} == {"full", "uniform"}
     assert {32, 64} > {min(trial.config.train.batch for trial in found)} - set(range(33, 64))
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("train.batch=choice(32,64,128)", ["32", "64", "128"]),
+        ("model.dimension=integers(16,35)", [str(one) for one in range(16, 36)]),
+    ],
+)
+def test_draws_differ_down_to_the_last(text, values):
+    found = space.trials(space.parse([text], BASE), BASE, len(values))
+    assert sorted(next(iter(one.overrides.values())) for one in found) == sorted(values)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +272,10 @@ def test_a_sweep_of_a_file_ends_with_its_table_and_the_best_trials_command(run, 
     assert f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}".replace("0.", ".") in row
     best = max(range(4), key=lambda one: results[one]["metrics"]["validation_ndcg@10"])
     assert f"best on validation: trial {best:03d}" in told
-    assert f"--config.optimizer.learning_rate={['0.01', '0.1'][best // 2]} --config.seed={best % 2}" in told
+    command = told.split("best on validation: ")[1].splitlines()[1]
+    assert run(*shlex.split(command)[2:], "--workdir=alone") == 0
+    alone = json.loads((tmp_path / "alone/result.json").read_text())
+    assert alone["metrics"] == results[best]["metrics"]
     assert {one["program"] for one in results} == {"map"}  # a few steps are not worth a second program
 
 
@@ -281,6 +298,67 @@ def test_a_search_tries_what_validation_suggests_and_goes_on_where_it_stopped(ru
     assert rates[::2] == rates[1::2]
     assert len(set(rates)) == 3
     assert all(1e-3 <= rate <= 1 for rate in rates)
+
+
+@pytest.fixture
+def searched(tmp_path):
+    """A search whose trials have the result that a function of (rate, seed) says; None: it failed."""
+    parsed = space.parse(["optimizer.learning_rate=log_uniform(1e-4,1e-1)", "seed=0:2"], BASE)
+
+    def go(name, value, *, batches=None):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        left = [batches]
+
+        def train(trials, fresh):
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            left[0] = None if left[0] is None else left[0] - 1
+            for trial in fresh:
+                found = value(trial.config.optimizer.learning_rate, trial.config.seed)
+                place = places.place(folder, trial)
+                place.mkdir(parents=True, exist_ok=True)
+                metrics = {} if found is None else {"validation_ndcg@10": found}
+                (place / "result.json").write_text(json.dumps({"metrics": metrics}))
+
+        trials = search.run(folder, BASE, parsed, 12, 4, train)
+        return [trial.config.optimizer.learning_rate for trial in trials[::2]], search._study(folder).trials
+
+    return go
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_a_search_that_was_stopped_tries_what_it_would_have_tried(batches, searched):
+    def value(rate, seed):
+        return -abs(np.log(rate / 0.01)) + seed
+
+    unbroken, _ = searched("unbroken", value)
+    with pytest.raises(KeyboardInterrupt):
+        searched("stopped", value, batches=batches)
+    assert searched("stopped", value)[0] == unbroken
+    assert len(unbroken) == 12
+
+
+def test_a_point_is_not_judged_by_the_seeds_that_survived(searched):
+    rates, told = searched("some", lambda rate, seed: None if rate > 0.01 and seed else 1.0)
+    states = [one.state.name for one in told]
+    assert states == ["FAIL" if rate > 0.01 else "COMPLETE" for rate in rates]
+    assert set(states) == {"FAIL", "COMPLETE"}
+
+
+def test_trials_that_were_chosen_otherwise_have_no_best(tmp_path):
+    rows = [{"name": f"{one:03d}", "status": "completed", "overrides": {"evaluate.select": select}} for one, select in
+            enumerate(("ndcg@10", "recall@10"))]  # fmt: skip
+    for row in rows:
+        place = places.place(tmp_path, space.Trial(row["name"], {}, BASE))
+        place.mkdir(parents=True)
+        metrics = {f"validation_{row['overrides']['evaluate.select']}": 0.1, "ndcg@10": 0.1}
+        (place / "result.json").write_text(json.dumps({"metrics": metrics, "command": ""}))
+    told: list[str] = []
+    parsed = space.parse(["evaluate.select=ndcg@10,recall@10"], BASE)
+    engine.report(tmp_path, rows, parsed, BASE, engine.Command("mine", ()), told.append)
+    assert "select recall@10" in told[0]
+    assert "2 of 2 trials completed" in told[1]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ class Command(NamedTuple):
 
     name: str  # of the experiment
     arguments: tuple[str, ...]  # of the sweep, after python
-    single: tuple[str, ...]  # of one run of the same config
 
 
 def run(
@@ -153,14 +152,14 @@ def report(
     done = [(row, places.result(folder, space.Trial(row["name"], {}, config))) for row in rows]
     found = [(row, known) for row, known in done if known is not None and row["status"] == "completed"]
     if found:
-        select = next((one for one in found[0][1]["metrics"] if one.startswith("validation_")), None)
+        selects = {next((one for one in run["metrics"] if one.startswith("validation_")), "") for _, run in found}
+        select = selects.pop() if len(selects) == 1 else ""  # trials that were chosen otherwise have no order
         names = ([select] if select else []) + reports.columns(found[0][1]["metrics"])
         echo(reports.summary(table(found, parsed.names, names), names))
     if found and select:
         best, known = max(found, key=lambda one: one[1]["metrics"][select])
-        single = [*command.single, *(f"--config.{name}={value}" for name, value in best["overrides"].items())]
         value = reports.number(known["metrics"][select])
-        echo(f"best on validation: trial {best['name']}, {select} {value}\n  {shlex.join(['python', *single])}")
+        echo(f"best on validation: trial {best['name']}, {select} {value}\n  {known['command']}")
     failed = [row for row in rows if row["status"] != "completed"]
     echo(f"{len(found)} of {len(rows)} trials completed; {folder / places.TABLE}")
     reasons: dict[str, list[str]] = {}

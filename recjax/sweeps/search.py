@@ -53,7 +53,7 @@ def run(
     while True:
         running = [one.number for one in study.trials if not one.state.is_finished()]
         fresh = min(at_once - len(running), draws - len(study.trials))
-        running += [study.ask({one.name: _distribution(one) for one in parsed.draws}).number for _ in range(fresh)]
+        running += [_ask(study, parsed) for _ in range(fresh)]
         points = [{one.name: _text(trial.params[one.name]) for one in parsed.draws} for trial in study.trials]
         unlike = list({tuple(point.items()): point for point in points}.values())  # a small space has few points
         trials = space.numbered([point | grid for point in unlike for grid in parsed.grid()], config)
@@ -65,6 +65,12 @@ def run(
             _tell(study, number, [trial for trial in trials if point.items() <= trial.overrides.items()], folder)
 
 
+def _ask(study: Any, parsed: Space) -> int:
+    """One more point. What is random about it hangs on its number alone, whenever the search began again."""
+    study.sampler = _sampler(len(study.trials))
+    return study.ask({one.name: _distribution(one) for one in parsed.draws}).number
+
+
 def _text(value: Any) -> str:
     """What Optuna chose, as on the command line: numbers keep six digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -73,10 +79,10 @@ def _text(value: Any) -> str:
 def _tell(study: Any, number: int, trials: Sequence[Trial], folder: pathlib.Path) -> None:
     found = [_value(places.result(folder, trial)) for trial in trials]
     known = [one for one in found if one is not None]
-    if known:
-        study.tell(number, float(np.mean(known)))
-    else:
+    if len(known) < len(found):  # the mean of those that survived would speak for the others
         study.tell(number, state=_optuna().trial.TrialState.FAIL)
+    else:
+        study.tell(number, float(np.mean(known)))
 
 
 def _value(result: Mapping[str, Any] | None) -> float | None:
@@ -90,10 +96,14 @@ def _study(folder: pathlib.Path) -> Any:
     return optuna.create_study(
         storage=optuna.storages.JournalStorage(journal),
         study_name="sweep",
-        sampler=optuna.samplers.TPESampler(seed=0, constant_liar=True),
+        sampler=_sampler(0),
         direction="maximize",
         load_if_exists=True,
     )
+
+
+def _sampler(seed: int) -> Any:
+    return _optuna().samplers.TPESampler(seed=seed, constant_liar=True)
 
 
 def _distribution(draw: Draw) -> Any:

@@ -120,16 +120,27 @@ def trials(space: Space, config: configs.Config, draws: int, width: int = 3) -> 
     """The trials of a grid, or of so many random draws, always the same ones, by every combination of the grid.
 
     Raises:
-        InputError: a number of draws where nothing is drawn, or none where something is.
+        InputError: a number of draws where nothing is drawn, none where something is, or more than there are
+            different ones.
     """
     if bool(draws) != bool(space.draws):
         given = f"--trials={draws}" if draws else "no --trials"
         wanted = "leave it out" if draws else "type --trials=20 for that many draws"
         drawn = ", ".join(one.name for one in space.draws) or "nothing"
         raise InputError(f"{given}, and {drawn} is drawn at random; {wanted}")
-    rng = random.Random(0)
-    points = [{one.name: one.value(rng) for one in space.draws} for _ in range(max(1, draws))]
+    points = _different(space.draws, max(1, draws))
     return numbered([one | grid for one in points for grid in space.grid()], config)
+
+
+def _different(draws: Sequence[Draw], wanted: int) -> list[dict[str, str]]:
+    rng = random.Random(0)
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for _ in range(1000 + 100 * wanted):  # of n equally likely points all come in about n log n draws
+        point = {one.name: one.value(rng) for one in draws}
+        found.setdefault(tuple(point.values()), point)
+        if len(found) == wanted:
+            return list(found.values())
+    raise InputError(f"--trials={wanted}, and the draws have {len(found)} different values; wanted no more than these")
 
 
 def numbered(overrides: Sequence[dict[str, str]], config: configs.Config, first: int = 0) -> list[Trial]:
