@@ -95,10 +95,12 @@ def _in_order(split: Split, name: str, part: HeldOut) -> Iterator[tuple[str, Int
 def _cold(split: Split, held: Mapping[str, HeldOut]) -> Iterator[tuple[str, Interactions]]:
     side = split.promise.cold
     if side:
-        met = np.unique(getattr(split.train.interactions, side))
+        train = {"met": split.train.interactions, "been shown in vain": split.train.impressions}
         for name, part in held.items():
-            known = np.isin(getattr(part.relevant, side), met)
-            yield f"training has met what {name} promises as new, the {side} of", take(part.relevant, known)
+            for how, one in train.items():
+                if one is not None:
+                    known = np.isin(getattr(part.relevant, side), getattr(one, side))
+                    yield f"training has {how} what {name} promises as new, the {side} of", take(part.relevant, known)
 
 
 class _Pairs(NamedTuple):

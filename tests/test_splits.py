@@ -294,6 +294,14 @@ def test_a_split_by_time_needs_times(name):
     assert found == f"data.split={name!r} needs times and this data set has none; type --config.data.split=share_out"
 
 
+@pytest.mark.parametrize(("share", "count", "held"), [(0.29, 100, 29), (0.285, 200, 57), (0.29, 99, 28)])
+def test_a_share_is_what_it_is_written_as(share, count, held):
+    """.29 · 100 is 28.999999999999996 in binary."""
+    dataset = build(np.repeat([0, 1], count), np.arange(2 * count))
+    split = splits.share_out(dataset, configs.Data(share=share))
+    assert [len(part.relevant.query) for part in (split.validation, split.test)] == [2 * held, 2 * held]
+
+
 def test_global_time_of_too_few_interactions_is_refused():
     found = message("global_time", build([0, 0, 0], [1, 2, 3]), configs.Data(share=0.1))
     assert found.startswith("data.share=0.1 of 3 interactions is none; type for example --config.data.share=0.25")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from recjax import configs
+from recjax.interactions import take
 from recjax.splits import parts
 from recjax.types import Dataset, Promise, Split
 
@@ -34,7 +35,7 @@ def share_out(dataset: Dataset, settings: configs.Data) -> Split:
     shuffled = parts.shuffled(dataset, settings)
     query = shuffled.interactions.query
     rank = parts.rank(query)
-    held = np.floor(settings.share * np.bincount(query)[query]).astype(np.int64)
+    held = parts.share_of(np.bincount(query)[query], settings)
     return parts.split(shuffled, settings, (rank >= held) & (rank < 2 * held), rank < held)
 
 
@@ -52,7 +53,7 @@ def queries_out(dataset: Dataset, settings: configs.Data) -> Split:
     query = shuffled.interactions.query
     count = np.bincount(query, minlength=len(dataset.vocabularies["query"]))
     usable = rng.permutation(np.flatnonzero(count >= 5))
-    held = int(settings.share * len(usable))
+    held = parts.share_of(len(usable), settings)
     relevant = parts.rank(query) < count[query] // 5
     first, second = (np.isin(query, some) for some in (usable[:held], usable[held : 2 * held]))
     promise = Promise(cold="query")
@@ -63,8 +64,9 @@ def cold_items(dataset: Dataset, settings: configs.Data) -> Split:
     """New items: a random data.share of the items is test, an equal share validation, and nothing trains with them.
 
     All interactions with a held-out item are relevant, for queries that have others to train on; the others are
-    known. A table of items has nothing to say of them: features must. Times and order are forgotten, as in `share_out`.
-    The draw is fixed by data.seed. Source: Volkovs et al. 2017, DropoutNet, section 5.
+    known, and of the impressions those of other items. A table of items has nothing to say of the new ones: features
+    must. Times and order are forgotten, as in `share_out`. The draw is fixed by data.seed.
+    Source: Volkovs et al. 2017, DropoutNet, section 5.
 
     Raises:
         InputError: a share outside (0, 0.5), or so small that nothing is held out.
@@ -72,6 +74,9 @@ def cold_items(dataset: Dataset, settings: configs.Data) -> Split:
     mixed = parts.shuffled(dataset, settings)
     query, item = mixed.interactions.query, mixed.interactions.item
     validation, test = _drawn(item, settings)
+    if mixed.impressions is not None:
+        old = ~np.isin(mixed.impressions.item, item[validation | test])
+        mixed = mixed._replace(impressions=take(mixed.impressions, old))
     trained = np.zeros(len(dataset.vocabularies["query"]), bool)
     trained[query[~validation & ~test]] = True
     judged, new = trained[query], validation | test
@@ -102,5 +107,5 @@ def cold_queries(dataset: Dataset, settings: configs.Data) -> Split:
 def _drawn(ids: np.ndarray, settings: configs.Data) -> tuple[np.ndarray, np.ndarray]:
     """[E] each: the interactions of data.share of the ids that occur, for validation and for test."""
     drawn = np.random.default_rng(settings.seed).permutation(np.unique(ids))
-    held = int(settings.share * len(drawn))
+    held = parts.share_of(len(drawn), settings)
     return np.isin(ids, drawn[held : 2 * held]), np.isin(ids, drawn[:held])

@@ -46,7 +46,7 @@ def global_time(dataset: Dataset, settings: configs.Data) -> Split:
     """
     time = parts.require_times(dataset, settings)
     parts.check_share(settings)
-    count = int(settings.share * len(time))
+    count = parts.share_of(len(time), settings)
     if not count:
         raise InputError(
             f"data.share={settings.share} of {len(time)} interactions is none; type for example "

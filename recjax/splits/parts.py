@@ -1,5 +1,7 @@
 """What the splits share: taking interactions out, and what is then known."""
 
+from typing import Any
+
 import numpy as np
 
 from recjax import configs
@@ -72,12 +74,16 @@ def build(
 
 
 def known(dataset: Dataset, kept: Interactions) -> Dataset:
-    """The data set with these interactions alone, and of the impressions those until each query's last of them."""
+    """The data set with these interactions alone, and of the impressions those until each query's last of them.
+
+    Where times are unknown or forgotten, those of queries that have any.
+    """
     shown = dataset.impressions
-    if shown is not None and kept.time is not None and shown.time is not None:
-        last = np.full(len(dataset.vocabularies["query"]), -1)
-        last[kept.query] = kept.time  # of a query the last is written last
-        shown = take(shown, shown.time <= last[shown.query])
+    if shown is not None:
+        timed = kept.time is not None and shown.time is not None
+        last = np.full(len(dataset.vocabularies["query"]), np.iinfo(np.int64).min)
+        last[kept.query] = kept.time if timed else 0  # of a query the last is written last
+        shown = take(shown, (shown.time if timed else 0) <= last[shown.query])
     return dataset._replace(interactions=kept, impressions=shown)
 
 
@@ -91,6 +97,15 @@ def shuffled(dataset: Dataset, settings: configs.Data) -> Dataset:
     query = dataset.interactions.query
     order = np.lexsort((np.random.default_rng(settings.seed).random(len(query)), query))
     return dataset._replace(interactions=take(dataset.interactions, order)._replace(time=None))
+
+
+def share_of(count: Any, settings: configs.Data) -> Any:
+    """floor(data.share · count), of the share as it is written: .29 of 100 is 29, and not what rounding leaves of it.
+
+    >>> share_of(np.array([100, 99]), configs.Data(share=0.29)).tolist()
+    [29, 28]
+    """
+    return np.floor(settings.share * count + 1e-9).astype(np.int64)
 
 
 def check_share(settings: configs.Data) -> None:

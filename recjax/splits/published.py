@@ -67,7 +67,7 @@ def lightgcn_tuning(dataset: Dataset, settings: configs.Data) -> Split:
     count = np.bincount(query[~test], minlength=len(dataset.vocabularies["query"]))
     place = np.empty(len(query), np.int64)  # among the query's training interactions
     place[~test] = parts.rank(query[~test])
-    last = place >= count[query] - np.floor(settings.share * count[query])
+    last = place >= count[query] - parts.share_of(count[query], settings)
     return parts.split(dataset, settings, ~test & last, test)
 
 
