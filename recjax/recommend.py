@@ -69,7 +69,7 @@ def for_queries(model: trained.Trained, queries: Sequence[str], k: int) -> list[
         A row an item: query, rank, the item by its raw id and title, score.
 
     Raises:
-        InputError: no query, one that is unknown, or one that has no embedding; k outside [1, N].
+        InputError: no query, one that is unknown, or one that has no embedding or one of zeros; k outside [1, N].
     """
     rows = names.rows(model.dataset, "query", list(dict.fromkeys(queries)))
     if not len(rows):
@@ -107,7 +107,7 @@ def for_history(
 
     Raises:
         InputError: MF that was loaded with neither, and has no row for a new query; an unknown item, or a feature that
-            is missing, not known or not read; k outside [1, N].
+            is missing, not known or not read; nothing of it is like what trained; k outside [1, N].
     """
     settings = model.config
     if not _embeds_new(settings):
@@ -144,6 +144,12 @@ def _rows(model: trained.Trained, known: Dataset, queries: np.ndarray, k: int) -
     )
     model = model._replace(config=dataclasses.replace(model.config, evaluate=settings))
     ranking = trained.rank(model, HeldOut(known._replace(groups=None), asked))  # groups would have a second list
+    empty = query[~np.any(np.asarray(ranking.queries), axis=1)]
+    if len(empty):
+        raise InputError(
+            f"query {known.vocabularies['query'][empty[0]]} is like no query that trained: its row is 0, and all items "
+            "would score alike; leave it out, or give another history or other features"
+        )
     with jax.default_matmul_precision("highest"):
         items = ranking.items[np.maximum(ranking.ids, 0)]
         scores = np.asarray(model.retriever.score(ranking.queries, items))

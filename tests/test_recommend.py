@@ -197,6 +197,18 @@ def test_a_query_that_did_nothing_at_all_has_nothing_to_be_found_from(changes, r
         recommend.for_queries(model, ["query_4", "query_3"], 5)
 
 
+def test_a_query_like_no_other_is_refused(config, tmp_path):
+    """All items would have the score 0, in the order of their ids."""
+    texts = {"model.name": "mf", "model.hidden": "256", "data.split": "cold_items"}
+    short = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=0.2))
+    experiment.run(fields.override(short, texts), workdir=str(tmp_path / "run"), echo=lambda text: None)
+    model = trained.load(tmp_path / "run", {"model.newcomers": "history"})
+    cold, known = model.split.test.relevant.item[0], model.split.train.interactions.item[0]
+    with pytest.raises(InputError, match=r"query \(new\) is like no query that trained: its row is 0"):
+        recommend.for_history(model, [f"item_{cold}"], {}, 5)
+    assert len(recommend.for_history(model, [f"item_{cold}", f"item_{known}"], {}, 5)) == 5
+
+
 def test_an_item_that_is_named_twice_was_met_once(runs):
     model = trained.load(runs / "wals", {"wals.fold_in": "true"})
     once, twice = (recommend.for_history(model, ["item_3", "item_50", *more], {}, 5) for more in ([], ["item_3"]))
