@@ -133,7 +133,7 @@ def cross_group_excess(scores: np.ndarray, cross: np.ndarray, median: np.ndarray
         median: `own_group_median`; queries where it is NaN are left out.
 
     Raises:
-        InputError: all own-group items have one score for each query: then there is no unit.
+        InputError: all own-group items have one score for each query: then there is no unit; or no pair is left.
 
     >>> cross_group_excess(np.array([[1.0, 2.0, 3.0]]), np.array([[False, False, True]]), np.array([1.5]))
     3.0
@@ -141,6 +141,11 @@ def cross_group_excess(scores: np.ndarray, cross: np.ndarray, median: np.ndarray
     usable = np.isfinite(median)[:, None]
     far = np.where(usable, scores - median[:, None], 0.0)
     own, cross = usable & ~cross, usable & cross
+    if not cross.any():
+        raise InputError(
+            "cross_group_excess: no sampled query with items of its own group has one of another; wanted more pairs: "
+            "type --config.evaluate.pairs=1024. The other folding measures stand"
+        )
     unit = np.sum(np.abs(far), where=own) / max(np.sum(own), 1)
     if not unit > 0:
         raise InputError(

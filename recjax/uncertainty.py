@@ -38,6 +38,7 @@ def grid(cells: np.ndarray, queries: int, items: int) -> float:
     With a = 1/B - 1/queries, c = 1/C - 1/items, and s² the variances of the rows' means, of the columns' means and of
     what both leave unexplained, a s²_rows + c s²_columns - a c s²_rest is unbiased, but for being cut at 0: the
     variance is a S²_rows + c S²_columns + a c S²_rest, and the means of sampled rows and columns hold S²_rest too.
+    NaN where one row stands for several, or one column: nothing is known then of how they differ.
 
     >>> grid(np.array([[1.0, 2.0], [3.0, 6.0]]), queries=4, items=2)  # only the queries are sampled: (1/2 - 1/4) 4.5
     1.125
@@ -48,9 +49,12 @@ def grid(cells: np.ndarray, queries: int, items: int) -> float:
     of_rows, of_columns = np.sum((rows - center) ** 2), np.sum((columns - center) ** 2)
     flat = (cells - cells.dtype.type(center)).reshape(-1)
     rest = float(np.dot(flat, flat)) - size[1] * of_rows - size[0] * of_columns
-    by_queries, by_items = 1 / size[0] - 1 / queries, 1 / size[1] - 1 / items
-    variance = by_queries * of_rows / (size[0] - 1) + by_items * of_columns / (size[1] - 1)
-    return float(max(0.0, variance - by_queries * by_items * rest / ((size[0] - 1) * (size[1] - 1))))
+    if any(taken == 1 < of for taken, of in zip(size, (queries, items), strict=True)):
+        return float("nan")
+    by_queries, by_items = (
+        (1 / taken - 1 / of) / max(taken - 1, 1) for taken, of in zip(size, (queries, items), strict=True)
+    )
+    return float(max(0.0, by_queries * of_rows + by_items * of_columns - by_queries * by_items * rest))
 
 
 def mean(values: np.ndarray, population: int) -> float:

@@ -95,6 +95,12 @@ def test_cross_group_excess_leaves_out_queries_whose_group_has_no_item():
     assert folding.cross_group_excess(scores, cross, median) == pytest.approx(two, rel=1e-12)
 
 
+def test_cross_group_excess_without_a_usable_pair_is_refused():
+    scores, cross = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[False, False], [True, True]])
+    with pytest.raises(InputError, match="cross_group_excess: no sampled query with items of its own group has one"):
+        folding.cross_group_excess(scores, cross, np.array([1.5, np.nan]))
+
+
 def test_cross_group_excess_without_a_unit_is_refused():
     cross = np.array([[False, True], [True, False]])
     with pytest.raises(InputError, match="cross_group_excess: for each query all sampled items of its own group"):

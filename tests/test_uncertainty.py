@@ -38,6 +38,19 @@ def test_what_is_looked_at_whole_has_no_error():
     assert uncertainty.standard_error(influence, Population(5, 6, 9)) > 0
 
 
+@pytest.mark.parametrize(("queries", "items"), [(4, 6), (1, 6), (4, 1)])
+def test_one_of_several_tells_nothing_of_the_others(queries, items):
+    cells = RNG.normal(size=(4, 6))
+    one = uncertainty.grid(cells[: min(queries, 4), : min(items, 6)][:1], 4, 6)
+    other = uncertainty.grid(cells[:, :1], 4, 6)
+    assert np.isnan(one) and np.isnan(other)
+
+
+def test_one_query_that_is_all_has_the_error_of_its_items():
+    cells = RNG.normal(size=(1, 6))
+    assert uncertainty.grid(cells, 1, 9) == pytest.approx(uncertainty.mean(cells[0], 9), rel=1e-12)
+
+
 def test_a_grid_does_not_depend_on_its_precision():
     cells = RNG.normal(3, 1, (50, 40))
     one, other = (uncertainty.grid(cells.astype(kind), 100, 100) for kind in (np.float32, np.float64))
