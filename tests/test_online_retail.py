@@ -94,6 +94,7 @@ def test_an_item_may_have_no_description(tmp_path):
         (pyarrow.dictionary(pyarrow.int32(), pyarrow.string()), "Country"),
         (pyarrow.int64(), "CustomerID"),
         (pyarrow.int16(), "Quantity"),
+        (pyarrow.string_view(), "StockCode"),
         (pyarrow.timestamp("ns"), "InvoiceDate"),
         (pyarrow.timestamp("s", "UTC"), "InvoiceDate"),
     ],

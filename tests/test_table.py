@@ -145,6 +145,15 @@ def test_a_time_is_in_whole_seconds(unit, text, tmp_path):
     assert dataset.interactions.time.tolist() == [1293937445]
 
 
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "dictionary"])
+def test_a_date_is_a_text_of_any_kind(kind, tmp_path):
+    texts = pyarrow.array(["2011-01-02T03:04:05", "2011-01-02T03:04:06"])
+    dates = texts.dictionary_encode() if kind == "dictionary" else texts.cast(kind)
+    store.write_table(pyarrow.table({"query": [1, 1], "item": [1, 2], "at": dates}), tmp_path / "log.parquet")
+    dataset = read(tmp_path, configs.Columns(files=("log.parquet",), time="at", unit="date"))
+    assert dataset.interactions.time.tolist() == [1293937445, 1293937446]
+
+
 def test_a_later_file_lets_the_vocabulary_grow(tmp_path):
     write(tmp_path)
     write(tmp_path, ["x,carl,7,50,1,1", "x,ann,C,400,1,1"], file="more.csv")

@@ -16,6 +16,7 @@ from recjax.errors import InputError
 
 NO_TIME = int(np.iinfo(np.int64).min)
 ENTRIES = 2**20  # of the vocabularies of batches, before they are united
+_TEXTS = "string", "large_string", "string_view"
 LONGEST = 256  # characters of an id: numpy keeps all texts of a vocabulary as wide as the longest
 
 
@@ -142,9 +143,7 @@ class _Texts:
     def add(self, pyarrow: Any, part: Any, place: slice) -> None:
         types = pyarrow.types
         value = part.type.value_type if types.is_dictionary(part.type) else part.type
-        if not (
-            types.is_string(value) or types.is_large_string(value) or (self._whole and types.is_integer(part.type))
-        ):
+        if not (str(value) in _TEXTS or (self._whole and types.is_integer(part.type))):
             raise TypeError("no strings")
         coded = part if types.is_dictionary(part.type) else part.dictionary_encode()
         ids = coded.indices.cast(pyarrow.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
@@ -219,8 +218,7 @@ def _unit(kind: str) -> Callable[[Any, Any], np.ndarray]:
         if not pyarrow.types.is_integer(column.type):
             raise TypeError("no whole numbers")
         found = column.cast(pyarrow.int64()).fill_null(NO_TIME).to_numpy()
-        unit = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind]
-        return found if unit == 1 else np.where(found == NO_TIME, found, found // unit)
+        return np.where(found == NO_TIME, found, found // {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind])
 
     return whole
 
@@ -232,13 +230,15 @@ class _Dates:
         self._zones: tuple[str | None, ...] = (None, "UTC")
 
     def __call__(self, pyarrow: Any, column: Any) -> np.ndarray:
-        if not pyarrow.types.is_string(column.type):
+        if pyarrow.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if str(column.type) not in _TEXTS:
             return _time(pyarrow, column)
-        *others, last = self._zones
-        for zone in others:
+        column = column.cast(pyarrow.string())
+        for zone in self._zones[:-1]:
             with contextlib.suppress(pyarrow.ArrowInvalid):
                 return self._read(pyarrow, column, zone)
-        return self._read(pyarrow, column, last)
+        return self._read(pyarrow, column, self._zones[-1])
 
     def _read(self, pyarrow: Any, column: Any, zone: str | None) -> np.ndarray:
         found = _time(pyarrow, column.cast(pyarrow.timestamp("us", zone)))
