@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -346,19 +347,33 @@ def test_a_point_is_not_judged_by_the_seeds_that_survived(searched):
     assert set(states) == {"FAIL", "COMPLETE"}
 
 
-def test_trials_that_were_chosen_otherwise_have_no_best(tmp_path):
-    rows = [{"name": f"{one:03d}", "status": "completed", "overrides": {"evaluate.select": select}} for one, select in
-            enumerate(("ndcg@10", "recall@10"))]  # fmt: skip
-    for row in rows:
-        place = places.place(tmp_path, space.Trial(row["name"], {}, BASE))
-        place.mkdir(parents=True)
-        metrics = {f"validation_{row['overrides']['evaluate.select']}": 0.1, "ndcg@10": 0.1}
-        (place / "result.json").write_text(json.dumps({"metrics": metrics, "command": ""}))
+def told_of(folder, text, results):
+    """What a sweep's end tells of these results, by trial; None: it failed."""
     told: list[str] = []
-    parsed = space.parse(["evaluate.select=ndcg@10,recall@10"], BASE)
-    engine.report(tmp_path, rows, parsed, BASE, engine.Command("mine", ()), told.append)
+    parsed = space.parse(text, BASE)
+    rows = []
+    for trial, metrics in zip(space.trials(parsed, BASE, 0), results, strict=True):
+        rows.append({"name": trial.name, "overrides": trial.overrides, "error": "no reason"})
+        rows[-1]["status"] = "failed" if metrics is None else "completed"
+        place = places.place(folder, trial)
+        place.mkdir(parents=True)
+        (place / "result.json").write_text(json.dumps({"metrics": metrics or {}, "command": "python launch.py"}))
+    engine.report(folder, rows, parsed, BASE, engine.Command("mine", ()), told.append)
+    return told
+
+
+def test_trials_that_were_chosen_otherwise_have_no_best(tmp_path):
+    results = [{f"validation_{select}": 0.1, "ndcg@10": 0.1} for select in ("ndcg@10", "recall@10")]
+    told = told_of(tmp_path, ["evaluate.select=ndcg@10,recall@10"], results)
     assert "select recall@10" in told[0]
-    assert "2 of 2 trials completed" in told[1]
+    assert told[1].startswith("2 of 2 trials completed")
+
+
+def test_a_row_says_of_how_many_trials_it_is(tmp_path):
+    known = {"validation_ndcg@10": 0.1, "ndcg@10": 0.1}
+    told = told_of(tmp_path, ["train.batch=32,64", "seed=0:3"], [known, None, known, known, known, known])
+    assert "| batch 32 (2 of 3) |" in told[0]
+    assert re.search(r"\| batch 64 +\|", told[0])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A sweep from its space to its table: what is to be run, where, and what came of it."""
 
+import collections
 import dataclasses
 import pathlib
 import shlex
@@ -155,7 +156,7 @@ def report(
         selects = {next((one for one in run["metrics"] if one.startswith("validation_")), "") for _, run in found}
         select = selects.pop() if len(selects) == 1 else ""  # trials that were chosen otherwise have no order
         names = ([select] if select else []) + reports.columns(found[0][1]["metrics"])
-        echo(reports.summary(table(found, parsed.names, names), names))
+        echo(reports.summary(table(found, rows, parsed.names, names), names))
     if found and select:
         best, known = max(found, key=lambda one: one[1]["metrics"][select])
         value = reports.number(known["metrics"][select])
@@ -170,15 +171,26 @@ def report(
 
 
 def table(
-    found: Sequence[tuple[dict[str, Any], dict[str, Any]]], swept: Sequence[str], names: Sequence[str]
+    found: Sequence[tuple[dict[str, Any], dict[str, Any]]],
+    every: Sequence[dict[str, Any]],
+    swept: Sequence[str],
+    names: Sequence[str],
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean and standard deviation of each metric over the trials that differ in their seed alone."""
+    """Mean and standard deviation of each metric over the trials that differ in their seed alone.
+
+    A row of which a trial has no result says of how many it is: those that survive may be the lucky ones.
+    """
+
+    def alike(row: dict[str, Any]) -> str:
+        return ", ".join(f"{one.split('.')[-1]} {row['overrides'][one]}" for one in swept if one != "seed")
+
     together: dict[str, list[dict[str, float]]] = {}
     for row, known in found:
-        label = ", ".join(f"{one.split('.')[-1]} {row['overrides'][one]}" for one in swept if one != "seed")
-        together.setdefault(label or "every seed", []).append(known["metrics"])
+        together.setdefault(alike(row), []).append(known["metrics"])
+    count = collections.Counter(map(alike, every))
     rows: dict[str, dict[str, dict[str, float]]] = {}
-    for label, metrics in together.items():
+    for same, metrics in together.items():
+        label = (same or "every seed") + f" ({len(metrics)} of {count[same]})" * (len(metrics) < count[same])
         rows[label] = {}
         for one in names:
             values = [known[one] for known in metrics if one in known]
