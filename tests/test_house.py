@@ -498,7 +498,7 @@ def test_gowalla_keeps_its_claim():
     result = load("gowalla")
     recall = {arm: mean(result, arm, "recall@20") for arm in gowalla.get_study().arms}
     assert recall["MF, BSL"] > recall["MF, softmax"] > recall["MF, BPR"]
-    lacks = {"MF, BSL": 0.001, "MF, softmax": 0.002, "MF, BPR": 0.008}
+    lacks = {"MF, BSL": 0.001, "MF, softmax": 0.002, "MF, BPR": 0.0008}
     for arm, lack in lacks.items():
         assert gowalla.PUBLISHED[arm][0] - recall[arm] == pytest.approx(lack, abs=5e-4)
     for row, mores in {"YouTube-DNN style": (0.006, 0.006), "item_knn": (0.0145, 0.0188)}.items():
