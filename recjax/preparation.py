@@ -42,7 +42,7 @@ def load(config: configs.Config) -> tuple[Dataset, Split]:
     """
     reader = fields.resolve("data set", config.data.name, fields.members(datasets))
     splitter = fields.resolve("split", config.data.split, fields.members(splits))
-    _refuse_unread(config, reader)
+    _refuse_unread(config, reader, splitter)
     dataset = reader(config.data)
     check(dataset)
     if config.data.drop_below and "below" not in dataset.notes:
@@ -98,16 +98,34 @@ def read(
     return dataset, split
 
 
-def _refuse_unread(config: configs.Config, reader: Callable) -> None:
-    """What only some of our data sets read is left alone with the others; a user's own reader may read anything."""
-    ours = fields.members(datasets)
+def _refuse_unread(config: configs.Config, reader: Callable, splitter: Callable) -> None:
+    """What only some of our data sets or splits read is refused with the others; a user's own may read anything."""
+    ours, cuts = fields.members(datasets), set(fields.members(splits).values())
+    if config.data.path and reader is datasets.languages:
+        raise InputError(
+            f"data.path is {config.data.path!r} and data.name='languages' is drawn, not read; type for example "
+            "--config.data.name=movielens_1m, or leave data.path out"
+        )
     fetched = {
         one for name, one in ours.items() if name.startswith("movielens") and one is not datasets.movielens_1m_ncf
     }
-    readers = {"data.parts": set(), "data.columns": {datasets.table}, "data.download": fetched}
+    readers = {
+        "data.parts": set(),
+        "data.columns": {datasets.table},
+        "data.download": fetched,
+        "data.world": {datasets.languages},
+    }
     for name, some in readers.items():
         if reader in set(ours.values()) - some - {datasets.merged}:
             fields.refuse_unread(config, configs.Config(), [name], f"data.name={config.data.name!r}")
+    drawn = {splits.cold_items, splits.cold_queries, splits.queries_out, splits.share_out}
+    splitters = {
+        "data.share": drawn | {splits.global_time, splits.lightgcn_tuning},
+        "data.seed": drawn | {splits.last_out_ring, splits.random_out},
+    }
+    for name, those in splitters.items():
+        if splitter in cuts - those:
+            fields.refuse_unread(config, configs.Config(), [name], f"data.split={config.data.split!r}")
 
 
 def _check_new_queries(config: configs.Config, split: Split) -> None:

@@ -205,6 +205,13 @@ def test_without_times_the_order_is_said_to_be_unknown(run, tmp_path):
         (["--arm=x"], "--arm=['x'] is for a study"),
         (["--trials=5"], "--trials=5 is for a sweep; name what varies"),
         (["--executor=slurm"], "--executor=slurm is for a sweep"),
+        (
+            ["--config.data.path=data/ml-1m"],
+            "data.name='languages' is drawn, not read; type for example --config.data.name=m",
+        ),
+        (["--config.data.share=0.2"], "data.share is 0.2, which data.split='last_out' does not read"),
+        (["--config.data.seed=1"], "data.seed is 1, which data.split='last_out' does not read"),
+        (["--config.data.name=lightgcn", "--config.data.world.queries=9"], "data.world.queries is 9, which data.name="),
         (["--config.data.parts=a"], "data.parts is ('a',), which data.name='languages' does not read"),
         (["--config.seed=99999999999999999999"], "wanted a value below 4294967296"),
         (["--config.optimizer.name=lbfgs"], "unknown optimizer 'lbfgs'"),
