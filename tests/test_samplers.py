@@ -12,6 +12,7 @@ import pytest
 from recjax import batches, configs, fields, known, samplers
 from recjax.errors import InputError
 from recjax.samplers import proposals
+from recjax.samplers.model import hardest
 from recjax.types import Batch, Interactions, Lists
 
 FAMILY = fields.members(samplers)
@@ -230,6 +231,19 @@ def test_the_hardest_of_a_pool_are_those_with_the_highest_logits(steps, share, d
         np.testing.assert_array_equal(after, before & (score >= lowest))
     np.testing.assert_array_equal(found.log_q, pool.log_q)
     assert int(step) == 1
+
+
+@pytest.mark.parametrize("columns", [1, 31, 32, 33, 100, 4128])  # whatever the groups in which they are counted
+@pytest.mark.parametrize("share", [0.03, 0.5, 1.0])
+def test_the_hardest_are_as_many_as_wanted_and_none_is_easier_than_another(columns, share):
+    rng = np.random.default_rng(columns)
+    where = (rng.random((5, columns)) < 0.9) | (np.arange(5) == 0)[:, None]
+    logits = np.argsort(rng.random((5, columns))).astype(np.float32) + 10.0 * ~where
+    count = int(np.ceil(share * columns))
+    found = np.asarray(hardest(jnp.asarray(logits), jnp.asarray(where), count))
+    for row, among, score in zip(found, where, logits, strict=True):
+        order = np.argsort(np.where(among, -score, np.inf))[: min(count, among.sum())]
+        assert sorted(np.flatnonzero(row)) == sorted(order)
 
 
 def test_the_share_of_the_hardest_falls_on_a_straight_line(data):

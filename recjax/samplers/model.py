@@ -11,6 +11,7 @@ from recjax.samplers import proposals, static
 from recjax.types import Batch, Candidates, Data, Params, Sampler
 
 HALVINGS = 15  # of the interval of a row's logits, in the search for the one that the hardest have
+GROUPS = 32  # of a row's logits that are counted side by side: at most what a byte counts
 LEARN = 128  # rows of a batch that an adaptive proposal learns from
 GOLDEN = 0.6180339887
 
@@ -136,14 +137,16 @@ def hardest(logits: Float[Array, "B C"], where: Bool[Array, "B C"], count: Array
     >>> hardest(logits, where, 2).tolist()
     [[True, False, True, False]]
     """
-    low = jnp.min(logits, axis=-1, keepdims=True, where=where, initial=jnp.inf)
-    high = jnp.max(logits, axis=-1, keepdims=True, where=where, initial=-jnp.inf)
-    logits = jnp.where(where, logits, -jnp.inf)
+    rows, columns = logits.shape
+    among = jnp.pad(jnp.where(where, logits, -jnp.inf), ((0, 0), (0, -columns % GROUPS)), constant_values=-jnp.inf)
+    low, high = jnp.min(logits, axis=-1, keepdims=True), jnp.max(among, axis=-1, keepdims=True)
 
     def halve(_, bounds):
         low, high = bounds
         middle = 0.5 * (low + high)
-        many = jnp.sum(logits >= middle, axis=-1, keepdims=True, dtype=jnp.int32) >= count
+        # Counted in bytes first: XLA's CPU compiler adds them up as it compares, and else writes an integer for each.
+        some = jnp.sum((among >= middle).reshape(rows, GROUPS, -1), axis=1, dtype=jnp.int8)
+        many = jnp.sum(some, axis=-1, keepdims=True, dtype=jnp.int32) >= count
         return jnp.where(many, middle, low), jnp.where(many, high, middle)
 
     low, _ = jax.lax.fori_loop(0, HALVINGS, halve, (low, high))
