@@ -267,9 +267,15 @@ def test_folding_keeps_its_claim(model):
     assert all(share[row] <= 0.01 for row in share.keys() - alone)
     full = f"{model}, full softmax"
     kept = {row.removeprefix(f"{model}, ") for row in share if recall[row] >= 0.98 * recall[full]} - {"full softmax"}
-    gravity = {f"squared, gravity {weight}" for weight in (10, 30, 100, 300)}
-    both = {"logistic, gravity 6", "softmax, hard"}
-    assert kept == both | (gravity if model == "DNN" else {"softmax, popularity", "softmax, adaptive"})
+    both = {"squared, uniform", "squared, gravity 30", "logistic, gravity 6"}
+    both |= {f"softmax, {name}" for name in ("uniform", "popularity", "hard", "adaptive")}
+    own = {
+        "MF": {"logistic, uniform", "WALS, α0 = 0.1"},
+        "DNN": {f"squared, gravity {weight}" for weight in (10, 100, 300)},
+    }
+    assert kept == both | own[model]
+    if model == "DNN":
+        assert recall["DNN, logistic, uniform"] > 0.975 * recall[full]
 
 
 def test_the_evaluator_keeps_its_claims():
