@@ -6,7 +6,7 @@ Claim:  a softmax DNN's towers trained on positives alone put at least 30 % of t
         to do with the query. Where they rank the 20 or 100 items that WALS retrieved, that share is at most a tenth of
         it. That does not make them good: their NDCG@10 stays below WALS's.
 Run:    python launch.py --config=experiments/retrieve_then_rank.py --save=results/retrieve_then_rank
-Expect: four minutes on two cores, three seeds.
+Expect: eight minutes on two cores, three seeds.
 """
 
 import dataclasses
