@@ -1,7 +1,8 @@
 """What a step costs with each sampler and each gravity, beside uniform negatives without gravity: as many candidates.
 
-B = 1024, 2048 candidates, sampled softmax, Adagrad, D = 64. All contenders of a size are in one process and take
-turns, a dispatch of 25 steps each; medians. Compilation is in no time. `to_uniform` is over the plain step.
+B = 1024, 2048 candidates, sampled softmax, Adagrad, D = 64; of MF, and of a DNN that reads histories of 50 items. The
+contenders of a model and size are in one process and take turns, a dispatch of 25 steps each; medians. Compilation is
+in no time. `to_uniform` is over the plain step.
 
 GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python benchmarks/negatives.py --save=results/benchmarks/negatives
 """
@@ -21,6 +22,11 @@ from absl import flags
 
 from recjax import configs, fields, reports
 
+MODELS = {
+    "mf": configs.Model(name="mf", dimension=steps.DIMENSION),
+    "softmax_dnn": configs.Model(dimension=steps.DIMENSION, query_features=("history",)),
+}
+MODEL = flags.DEFINE_multi_enum("model", list(MODELS), list(MODELS), "Measured at each size; may be given repeatedly.")
 SIZES = flags.DEFINE_list("sizes", ["10000", "1000000"], "M and N: queries and items.")
 ROUNDS = flags.DEFINE_integer("rounds", 15, "Timed dispatches of each contender.", 1)
 SAVE = flags.DEFINE_string("save", None, "The numbers are written to SAVE.json.")
@@ -46,10 +52,10 @@ DENSE = 100_000  # rows above which exact gravity is left out: it trains whole t
 COLUMNS = ("ms", "ms_min", "ms_max", "to_uniform")
 
 
-def measure(size: int) -> dict[str, dict[str, Any]]:
+def measure(model: configs.Model, size: int) -> dict[str, dict[str, Any]]:
     """A row for each contender."""
     plain = configs.Config(
-        model=configs.Model(name="mf", dimension=steps.DIMENSION),
+        model=model,
         sampler=configs.Sampler(name="uniform", negatives=steps.NEGATIVES),
         optimizer=configs.Optimizer(name="adagrad", learning_rate=steps.RATE),
         train=configs.Train(batch=steps.BATCH),
@@ -84,9 +90,10 @@ def main() -> None:
         "rows": {},
     }
     for size in command.whole(SIZES):
-        rows = result["rows"][str(size)] = measure(size)
-        print(f"\nM = N = {size:,}; ms a step\n\n{reports.table(rows, COLUMNS)}", flush=True)
-        command.save(SAVE.value, result)
+        for name in MODEL.value:
+            rows = result["rows"][f"{name}, {size}"] = measure(MODELS[name], size)
+            print(f"\n{name}, M = N = {size:,}; ms a step\n\n{reports.table(rows, COLUMNS)}", flush=True)
+            command.save(SAVE.value, result)
 
 
 if __name__ == "__main__":
