@@ -12,12 +12,18 @@ Expect: an hour on two cores, three seeds. The rate falls to 0, and the best par
         .3; by the DNN), WALS's regularization. For D = 8 see experiments/folding_wals.py.
 """
 
+import dataclasses
+
 import matplotlib.pyplot as plt
 
 from recjax import configs, plots
 from recjax.study import Study
 
-MODELS = {"MF": configs.Model(name="mf"), "DNN": configs.Model()}
+TO_THE_END = 1000  # validations without a better one: the best parameters are kept, whenever they were
+STARTS = {
+    "MF": configs.Config(model=configs.Model(name="mf"), train=configs.Train(epochs=20.0, patience=TO_THE_END)),
+    "DNN": configs.Config(train=configs.Train(epochs=40.0, patience=TO_THE_END)),
+}
 NEGATIVES = 1024  # of 2,000 items
 NONE = configs.Sampler(name="none")
 SAMPLED = {
@@ -26,6 +32,7 @@ SAMPLED = {
     "hard": configs.Sampler(name="hard", negatives=NEGATIVES, hard_share=0.2),
     "adaptive": configs.Sampler(name="adaptive", negatives=NEGATIVES),
 }
+RATES = {"MF": {"softmax": 2e-3, "pairs": 2e-3}, "DNN": {"softmax": 1e-3, "pairs": 2e-3}}
 # Uniform negatives: the weight of an unobserved pair beside an observed one, and the learning rate.
 UNIFORM = {
     "MF": {"squared": (0.01, 2e-3), "logistic": (0.01, 5e-3)},
@@ -34,45 +41,40 @@ UNIFORM = {
 GRAVITY = (1.0, 10.0, 30.0, 100.0, 300.0)
 LOGISTIC_GRAVITY = 6.0
 WALS = (0.0, 0.01, 0.1, 1.0)
-EPOCHS = {"MF": 20.0, "DNN": 40.0}
-RATES = {
-    "MF": {"softmax": 2e-3, "squared": 2e-3, "logistic": 2e-3},
-    "DNN": {"softmax": 1e-3, "squared": 2e-3, "logistic": 2e-3},
-}
 
 
 def arm(
-    model: str,
+    start: configs.Config,
     loss: str,
     sampler: configs.Sampler,
+    rate: float,
     *,
     weight: float = 1.0,
     gravity: float = 0.0,
-    rate: float | None = None,
 ) -> configs.Config:
-    return configs.Config(
-        model=MODELS[model],
+    """`start` with a loss and what tells it of unobserved pairs: negatives and their weight, gravity, nothing."""
+    return dataclasses.replace(
+        start,
         sampler=sampler,
         objective=configs.Objective(loss=loss, unobserved_weight=weight),
         penalties=configs.Penalties(gravity=gravity),
         gravity=configs.Gravity(pairs="corpus" if gravity else "all"),
-        optimizer=configs.Optimizer(learning_rate=rate or RATES[model][loss], decay="cosine"),
-        train=configs.Train(epochs=EPOCHS[model], patience=1000),  # to the end; the best parameters are kept
+        optimizer=configs.Optimizer(learning_rate=rate, decay="cosine"),
     )
 
 
 def wals(weight: float) -> configs.Config:
-    return configs.Config(
-        model=MODELS["MF"],
+    return dataclasses.replace(
+        STARTS["MF"],
         wals=configs.Wals(unobserved_weight=weight),
-        train=configs.Train(method="wals", epochs=20.0, patience=1000),
+        train=configs.Train(method="wals", epochs=20.0, patience=TO_THE_END),
     )
 
 
 def draw(path, found) -> None:
     """In-group recall against the share from other groups, an arm a point, gravity a line; bars of one deviation."""
     figure, panels = plt.subplots(1, 2, figsize=(13, 4.6), sharey=True, layout="constrained")
-    for panel, model in zip(panels, MODELS, strict=True):
+    for panel, model in zip(panels, STARTS, strict=True):
         rows = {name: row for name, row in found["rows"].items() if name.startswith(model)}
         metrics = "cross_group_share@10", "in_group_recall@10"
         for curve in ("squared, gravity", "WALS, α0"):
@@ -93,19 +95,21 @@ def draw(path, found) -> None:
 
 def get_study() -> Study:
     arms = {}
-    for model in MODELS:
-        arms[f"{model}, full softmax"] = arm(model, "softmax", configs.Sampler())
-        arms |= {f"{model}, {loss}, positives only": arm(model, loss, NONE) for loss in UNIFORM[model]}
+    for model, start in STARTS.items():
+        softmax, pairs = RATES[model]["softmax"], RATES[model]["pairs"]
+        arms[f"{model}, full softmax"] = arm(start, "softmax", configs.Sampler(), softmax)
+        arms |= {f"{model}, {loss}, positives only": arm(start, loss, NONE, pairs) for loss in UNIFORM[model]}
         arms |= {
-            f"{model}, {loss}, uniform": arm(model, loss, SAMPLED["uniform"], weight=weight, rate=rate)
+            f"{model}, {loss}, uniform": arm(start, loss, SAMPLED["uniform"], rate, weight=weight)
             for loss, (weight, rate) in UNIFORM[model].items()
         }
-        arms |= {f"{model}, softmax, {name}": arm(model, "softmax", sampler) for name, sampler in SAMPLED.items()}
+        arms |= {f"{model}, softmax, {name}": arm(start, "softmax", one, softmax) for name, one in SAMPLED.items()}
         arms |= {
-            f"{model}, squared, gravity {weight:g}": arm(model, "squared", NONE, gravity=weight) for weight in GRAVITY
+            f"{model}, squared, gravity {weight:g}": arm(start, "squared", NONE, pairs, gravity=weight)
+            for weight in GRAVITY
         }
         name = f"{model}, logistic, gravity {LOGISTIC_GRAVITY:g}"
-        arms[name] = arm(model, "logistic", NONE, gravity=LOGISTIC_GRAVITY)
+        arms[name] = arm(start, "logistic", NONE, pairs, gravity=LOGISTIC_GRAVITY)
         if model == "MF":
             arms |= {f"{model}, WALS, α0 = {weight:g}": wals(weight) for weight in WALS}
     columns = ("recall@10", "in_group_recall@10", "cross_group_share@10", "cross_group_auc", "coverage@10")

@@ -14,14 +14,22 @@ Expect: an hour on two cores. Weights and rates were chosen by validation NDCG@1
         experiments/wals_movielens.py.
 """
 
+import dataclasses
+
+from experiments.folding import NONE, TO_THE_END, arm
 from recjax import configs, plots
 from recjax.study import Study
 
-NONE, UNIFORM = configs.Sampler(name="none"), configs.Sampler(name="uniform", negatives=2048)
+START = configs.Config(
+    data=configs.Data(name="merged"),
+    train=configs.Train(epochs=4.0, evaluate=0.5, patience=TO_THE_END),
+    evaluate=configs.Evaluate(k=(10,)),
+)
 MODELS = {
     "MF": configs.Model(name="mf", dimension=32),
     "DNN": configs.Model(dimension=32, query_features=("history",)),  # ids alone, as in MF
 }
+UNIFORM = configs.Sampler(name="uniform", negatives=2048)
 RATES = {
     "MF": {"softmax": 1e-2, "squared": 5e-3, "logistic": 1e-2},
     "DNN": {"softmax": 1e-2, "squared": 5e-3, "logistic": 5e-3},
@@ -33,48 +41,27 @@ LOGISTIC = {"MF": (0.003, 2e-2), "DNN": (0.003, 5e-3)}  # of uniform negatives, 
 ITEMS = 7371  # gravity is a mean over them, where uniform negatives estimate a sum
 
 
-def arm(
-    model: str,
-    loss: str,
-    sampler: configs.Sampler,
-    *,
-    weight: float = 1.0,
-    gravity: float = 0.0,
-    rate: float | None = None,
-) -> configs.Config:
-    return configs.Config(
-        data=configs.Data(name="merged"),
-        model=MODELS[model],
-        sampler=sampler,
-        objective=configs.Objective(loss=loss, unobserved_weight=weight),
-        penalties=configs.Penalties(gravity=ITEMS * gravity),
-        gravity=configs.Gravity(pairs="corpus" if gravity else "all"),
-        optimizer=configs.Optimizer(learning_rate=rate or RATES[model][loss], decay="cosine"),
-        train=configs.Train(epochs=4.0, evaluate=0.5, patience=1000),  # to the end; the best parameters are kept
-        evaluate=configs.Evaluate(k=(10,)),
-    )
-
-
 def get_study() -> Study:
     arms: dict[str, configs.Config] = {}
-    for model in MODELS:
-        weight, rate = LOGISTIC[model]
+    for model, rates in RATES.items():
+        start, (weight, rate) = dataclasses.replace(START, model=MODELS[model]), LOGISTIC[model]
+        gravity = {"squared": ITEMS * SQUARED, "logistic": ITEMS * LOGISTIC_GRAVITY[model]}
         arms |= {
-            f"{model}, full softmax": arm(model, "softmax", configs.Sampler()),
-            f"{model}, squared, positives only": arm(model, "squared", NONE),
-            f"{model}, logistic, positives only": arm(model, "logistic", NONE),
-            f"{model}, softmax, uniform": arm(model, "softmax", UNIFORM),
-            f"{model}, squared, uniform": arm(model, "squared", UNIFORM, weight=SQUARED),
-            f"{model}, logistic, uniform": arm(model, "logistic", UNIFORM, weight=weight, rate=rate),
-            f"{model}, squared, gravity": arm(model, "squared", NONE, gravity=SQUARED),
-            f"{model}, logistic, gravity": arm(model, "logistic", NONE, gravity=LOGISTIC_GRAVITY[model]),
+            f"{model}, full softmax": arm(start, "softmax", configs.Sampler(), rates["softmax"]),
+            **{f"{model}, {loss}, positives only": arm(start, loss, NONE, rates[loss]) for loss in gravity},
+            f"{model}, softmax, uniform": arm(start, "softmax", UNIFORM, rates["softmax"]),
+            f"{model}, squared, uniform": arm(start, "squared", UNIFORM, rates["squared"], weight=SQUARED),
+            f"{model}, logistic, uniform": arm(start, "logistic", UNIFORM, rate, weight=weight),
+            **{
+                f"{model}, {loss}, gravity": arm(start, loss, NONE, rates[loss], gravity=gravity[loss])
+                for loss in gravity
+            },
         }
-    arms["MF, WALS"] = configs.Config(
-        data=configs.Data(name="merged"),
+    arms["MF, WALS"] = dataclasses.replace(
+        START,
         model=MODELS["MF"],
         wals=configs.Wals(unobserved_weight=0.6, regularization=0.001),
         train=configs.Train(method="wals", epochs=8.0, evaluate=2.0),
-        evaluate=configs.Evaluate(k=(10,)),
     )
     columns = ("recall@10", "in_group_recall@10", "cross_group_share@10", "cross_group_auc", "mean_popularity@10")
     return Study(

@@ -100,32 +100,30 @@ def read(
 
 def _refuse_unread(config: configs.Config, reader: Callable, splitter: Callable) -> None:
     """What only some of our data sets or splits read is refused with the others; a user's own may read anything."""
-    ours, cuts = fields.members(datasets), set(fields.members(splits).values())
     if config.data.path and reader is datasets.languages:
         raise InputError(
             f"data.path is {config.data.path!r} and data.name='languages' is drawn, not read; type for example "
             "--config.data.name=movielens_1m, or leave data.path out"
         )
-    fetched = {
-        one for name, one in ours.items() if name.startswith("movielens") and one is not datasets.movielens_1m_ncf
-    }
-    readers = {
-        "data.parts": set(),
-        "data.columns": {datasets.table},
-        "data.download": fetched,
-        "data.world": {datasets.languages},
-    }
-    for name, some in readers.items():
-        if reader in set(ours.values()) - some - {datasets.merged}:
-            fields.refuse_unread(config, configs.Config(), [name], f"data.name={config.data.name!r}")
+    ours, cuts = fields.members(datasets), fields.members(splits)
+    fetched = {one for name, one in ours.items() if name.startswith("movielens")} - {datasets.movielens_1m_ncf}
     drawn = {splits.cold_items, splits.cold_queries, splits.queries_out, splits.share_out}
+    readers = {
+        "data.parts": {datasets.merged},
+        "data.columns": {datasets.merged, datasets.table},
+        "data.download": {datasets.merged} | fetched,
+        "data.world": {datasets.merged, datasets.languages},
+    }
     splitters = {
         "data.share": drawn | {splits.global_time, splits.lightgcn_tuning},
         "data.seed": drawn | {splits.last_out_ring, splits.random_out},
     }
-    for name, those in splitters.items():
-        if splitter in cuts - those:
-            fields.refuse_unread(config, configs.Config(), [name], f"data.split={config.data.split!r}")
+    for who, one, family, table in (
+        (f"data.name={config.data.name!r}", reader, ours, readers),
+        (f"data.split={config.data.split!r}", splitter, cuts, splitters),
+    ):
+        unread = [name for name, those in table.items() if one in set(family.values()) - those]
+        fields.refuse_unread(config, configs.Config(), unread, who)
 
 
 def _check_new_queries(config: configs.Config, split: Split) -> None:

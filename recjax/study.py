@@ -230,8 +230,11 @@ def _write(
 
 def _curves(curves: list[list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """At each validation that every seed came to, by its step, the summary of what was then known."""
-    together = zip(*curves, strict=False)  # a seed may have stopped before others
-    return {str(points[0]["step"]): _summary(list(points)) for points in together}
+    found = {}
+    for points in zip(*curves, strict=False):  # a seed may have stopped before others
+        step = points[0]["step"]
+        found[str(step)] = _summary([{name: one for name, one in point.items() if name != "step"} for point in points])
+    return found
 
 
 def _summary(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

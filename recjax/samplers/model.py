@@ -131,7 +131,8 @@ def adaptive(settings: configs.Sampler) -> Sampler:
 def hardest(logits: Float[Array, "B C"], where: Bool[Array, "B C"], count: Array | int) -> Bool[Array, "B C"]:
     """Of each row the `count` highest logits among `where`, by bisection: `count` may be a tracer, nothing is sorted.
 
-    Logits closer than 2^-15 of their row's range may all be in, or all out.
+    Logits closer than 2^-15 of their row's range may all be in, or all out: the range of all, also of those that are
+    not among `where`, which have to be finite.
 
     >>> logits, where = jnp.array([[3.0, 1.0, 2.0, 9.0]]), jnp.array([[True, True, True, False]])
     >>> hardest(logits, where, 2).tolist()
