@@ -1,5 +1,6 @@
 """A query's other interactions are no negatives: a mask around any sampler."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -9,7 +10,9 @@ from jaxtyping import Array, Bool, Int
 
 from recjax.types import Batch, Candidates, Data, Params, Sampler
 
-CHUNK = 8192  # interactions that are looked up at once
+PIECE = 8  # interactions of a list that are looked up side by side
+CHUNK = 1024  # pieces that are looked up at once
+WORD = 32  # rows whose marks are the bits of one word
 
 
 class Known(NamedTuple):
@@ -18,42 +21,47 @@ class Known(NamedTuple):
     items: Int[Array, " E"]
     offsets: Int[Array, " M_plus_1"]
     lane: Int[Array, " L"]  # arange(the longest list)
+    column: Int[Array, " N"]  # of a candidate that is this item, in the last step that had one
 
 
 def of(data: Data) -> Known:
     """The training interactions."""
     longest = int(np.max(np.diff(np.asarray(data.offsets))))
-    return Known(data.interactions.item, data.offsets, jnp.arange(longest))
+    column = jnp.zeros(len(data.frequency), jnp.int32)
+    return Known(data.interactions.item, data.offsets, jnp.arange(longest), column)
 
 
-def contains(known: Known, query: Int[Array, " B"], ids: Int[Array, "*B C"]) -> Bool[Array, "B C"]:
-    """Whether each id is among each query's items.
+def contains(known: Known, query: Int[Array, " B"], ids: Int[Array, " C"]) -> tuple[Bool[Array, "B C"], Known]:
+    """Whether each id is among each query's items; and `known` for the next call.
 
     The queries' items are looked up among the ids, all lists end to end: as much work as they are long together, and a
-    mask; not B C searches.
+    mask; not B C searches. `column` is written at the ids alone, and what it says of another item is found wrong by a
+    look at the ids: so no work grows with the corpus. Source: Briggs and Torczon 1993 (sparse sets).
     """
-    if ids.ndim == 2:
-        return jax.vmap(lambda one, own: contains(known, one[None], own)[0])(query, ids)
     rows, columns = len(query), len(ids)
-    if not columns:
-        return jnp.zeros((rows, 0), bool)
-    start, length = known.offsets[query], jnp.diff(known.offsets)[query]
-    ends, ranked = jnp.cumsum(length), jnp.sort(ids)
+    column = known.column.at[ids].set(jnp.arange(columns))
+    start, stop = known.offsets[query], known.offsets[query + 1]
+    pieces = (stop - start + PIECE - 1) // PIECE
+    ends = jnp.cumsum(pieces)
 
     def mark(state):
         begin, found = state
-        place = begin + jnp.arange(CHUNK)
-        row = jnp.searchsorted(ends, place, side="right")  # past the last list: `rows`, and so dropped
-        own = jnp.minimum(row, rows - 1)
-        index = start[own] + place - (ends - length)[own]
+        piece = begin + jnp.arange(CHUNK)
+        row = jnp.minimum(jnp.searchsorted(ends, piece, side="right"), rows - 1)  # past the last list nothing is hit
+        index = (start + PIECE * (pieces - ends))[row] + PIECE * piece
+        index = index[:, None] + jnp.arange(PIECE)
         item = known.items[jnp.minimum(index, len(known.items) - 1)]
-        column = jnp.searchsorted(ranked, item)
-        hit = ranked[jnp.minimum(column, columns - 1)] == item
-        return begin + CHUNK, found.at[row, jnp.where(hit, column, columns)].set(True, mode="drop")
+        hit = (index < stop[row][:, None]) & (ids[column[item]] == item)
+        place = row[:, None] // WORD, jnp.where(hit, column[item], columns), row[:, None] % WORD
+        return begin + CHUNK, found.at[place].set(True, mode="drop")
 
-    begin = jnp.zeros((), ends.dtype), jnp.zeros((rows, columns), bool)
+    begin = jnp.zeros((), ends.dtype), jnp.zeros((-(-rows // WORD), columns, WORD), bool)
     _, found = jax.lax.while_loop(lambda state: state[0] < ends[-1], mark, begin)
-    return found[:, jnp.searchsorted(ranked, ids)]  # of equal ids the first one was marked
+    # Words, as XLA's CPU compiler gathers element by element. Of equal ids one was marked.
+    bit = jnp.arange(WORD, dtype=jnp.uint32)
+    words = jnp.sum(found.astype(jnp.uint32) << bit, axis=-1, dtype=jnp.uint32)[:, column[ids]]
+    found = (words[:, None, :] >> bit[:, None]) & 1
+    return found.reshape(-1, columns)[:rows] > 0, known._replace(column=column)
 
 
 def listed(known: Known, query: Int[Array, " B"], padding: Int[Array, ""] | int) -> Int[Array, "B L"]:
@@ -72,7 +80,8 @@ def masked(sampler: Sampler) -> Sampler:
     def sample(key, state, batch: Batch):
         inner, known = state
         candidates, inner = sampler.sample(key, inner, batch)
-        return _mask(known, batch, candidates), (inner, known)
+        candidates, known = _mask(known, batch, candidates)
+        return candidates, (inner, known)
 
     def refine(key, state, batch: Batch, candidates: Candidates, positive, negative):
         assert sampler.refine is not None  # it is wrapped only where there is one
@@ -83,11 +92,17 @@ def masked(sampler: Sampler) -> Sampler:
     return sampler._replace(init=init, sample=sample, refine=refine if sampler.refine else None)
 
 
-def _mask(known: Known, batch: Batch, candidates: Candidates) -> Candidates:
-    query = batch.features["query"]
-    if candidates.ids is None:
-        beyond = jnp.iinfo(jnp.int32).max
-        where = jnp.concatenate([candidates.where, listed(known, query, beyond)], axis=1)
-    else:
-        where = candidates.where & ~contains(known, query, candidates.ids)
-    return candidates._replace(where=where, more=tuple(_mask(known, batch, one) for one in candidates.more))
+def _mask(known: Known, batch: Batch, candidates: Candidates) -> tuple[Candidates, Known]:
+    query, ids, where = batch.features["query"], candidates.ids, candidates.where
+    if ids is None:
+        where = jnp.concatenate([where, listed(known, query, jnp.iinfo(jnp.int32).max)], axis=1)
+    elif ids.ndim == 2:
+        where &= ~jax.vmap(functools.partial(jnp.isin, method="binary_search"))(ids, listed(known, query, -1))
+    elif len(ids):
+        found, known = contains(known, query, ids)
+        where &= ~found
+    more = []
+    for one in candidates.more:
+        rest, known = _mask(known, batch, one)
+        more.append(rest)
+    return candidates._replace(where=where, more=tuple(more)), known
