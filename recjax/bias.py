@@ -146,9 +146,9 @@ def check_unbiased(
     }
 
 
-def _partition(positive, negative, *, target, where, weight) -> Array:
+def _partition(positive, negative, *, target, where, log_weight) -> Array:
     """As a loss: the sum over negatives of weight exp(logit)."""
-    return jnp.sum(jnp.where(where, weight * jnp.exp(negative), 0.0), axis=-1)
+    return jnp.sum(jnp.where(where, jnp.exp(negative + log_weight), 0.0), axis=-1)
 
 
 def _estimate(exact: float, errors: np.ndarray, width: float) -> Estimate:

@@ -94,7 +94,7 @@ class Sampler:
     memory: int = field(4096, least=1)  # memory: positives of past steps that are kept
     hard_share: float = field(0.1, above=0.0, most=1.0)  # hard: the share of the pool that counts for a row
     hard_steps: int = field(0, least=0)  # hard: steps over which the share falls from 1 to hard_share
-    resampled: int = field(64, least=1)  # score_proportional: places that a row gives to its pool
+    resampled: int = field(64, least=1)  # score_proportional: of the pool a row keeps about that many
     hashes: int = field(0, least=0)  # in_batch, mixed, memory: hash functions that estimate frequencies; 0: counted
     buckets: int = field(2**16, least=1)  # of each hash function
     rate: float = field(0.1, above=0.0, most=1.0)  # adaptive, hashes: how far a step moves what is known of its items

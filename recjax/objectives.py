@@ -99,21 +99,21 @@ def objective(
                 exclude=everyone.where,
             )
 
-        def log_weight(some: Candidates) -> Array:
+        def corrections(some: Candidates) -> Array:
             log_q = jnp.zeros(()) if correction == "none" else some.log_q
             return jnp.atleast_2d(-log_q)
 
         def sums(ids: Int[Array, " C"], some: Candidates) -> importance.Sums:
             items = embed.items(item_key, model, params, _of(data, ids))
-            return importance.sums(logits.scale(score(queries, items), temperature), log_weight(some), some.where)
+            return importance.sums(logits.scale(score(queries, items), temperature), corrections(some), some.where)
 
         metrics: dict[str, Array] = {}
-        state, one = states.sampler, jnp.ones((1, 1))
+        state = states.sampler
         if candidates.ids is None and loss is losses.softmax and len(data.frequency) > partition.BLOCK:
             own = embed.items(item_key, model, params, _of(data, batch.positive.reshape(-1)))
             own = own.reshape(*batch.positive.shape, -1)
             positive = logits.scale(score(queries, own), temperature)
-            (negative, where), weight = _alone(log_partition(candidates)), one
+            negative, where, log_weight = _alone(log_partition(candidates))
             embedded = Embedded(queries, own)
         else:
             own, others, where = _embed(item_key, model, params, sampler.in_batch, candidates, batch, data)
@@ -124,21 +124,22 @@ def objective(
                 candidates, state, metrics = sampler.refine(refine_key, state, batch, candidates, *seen)
                 where = candidates.where
             embedded = Embedded(queries, own, others, where)
-            weight = jnp.exp(log_weight(candidates))
+            log_weight = corrections(candidates)
             if sampler.enough:
                 everyone = candidates.more[-1]
                 further = [(some.ids, some) for some in candidates.more if some.ids is not None]
                 total, found = importance.log_partition(
-                    importance.sums(negative, log_weight(candidates), where),
+                    importance.sums(negative, log_weight, where),
                     negative.shape[1],
                     [(ids.shape[-1], functools.partial(sums, ids, some)) for ids, some in further],
                     (len(data.frequency), lambda: log_partition(everyone)),
                     sampler.enough,
                 )
-                (negative, where), weight, metrics = _alone(total), one, metrics | found
+                (negative, where, log_weight), metrics = _alone(total), metrics | found
         if correction == "all":
             positive = logits.correct(positive, candidates.positive_log_q)
-        per_query = loss(positive, negative, target=batch.target, where=where, weight=unobserved_weight * weight)
+        log_weight = log_weight + jnp.log(unobserved_weight)
+        per_query = loss(positive, negative, target=batch.target, where=where, log_weight=log_weight)
         terms = {"loss": jnp.sum(batch.weight * per_query) / jnp.sum(batch.weight)}
         new = {}
         for name, penalty in penalties.items():
@@ -148,9 +149,9 @@ def objective(
     return Objective(sample, reads, value)
 
 
-def _alone(total: Float[Array, " B"]) -> tuple[Float[Array, "B 1"], Bool[Array, "B 1"]]:
-    """All that the softmax asks of its negatives is their log-partition: one negative that has it, and its mask."""
-    return total[:, None], jnp.isfinite(total)[:, None]
+def _alone(total: Float[Array, " B"]) -> tuple[Float[Array, "B 1"], Bool[Array, "B 1"], Float[Array, "1 1"]]:
+    """All that the softmax asks of its negatives is their log-partition: one that has it, its mask, its log weight."""
+    return total[:, None], jnp.isfinite(total)[:, None], jnp.zeros((1, 1))
 
 
 def _of(data: Data, ids: Array):

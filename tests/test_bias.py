@@ -112,8 +112,8 @@ def test_the_refined_correction_of_the_positive_is_that_of_the_negatives(data, m
     The positive is there with probability 1, not sampled. Source: Khrylchenko et al. 2025.
     """
 
-    def refined(positive, negative, *, target, where, weight):
-        log_r = jnp.where(where, negative + jnp.log(weight), -jnp.inf)
+    def refined(positive, negative, *, target, where, log_weight):
+        log_r = jnp.where(where, negative + log_weight, -jnp.inf)
         total = jax.nn.logsumexp(log_r, axis=-1)
         share = jax.lax.stop_gradient(jax.nn.sigmoid(total - positive[:, 0]))
         return share * (total - positive[:, 0])

@@ -337,8 +337,9 @@ MINE = """
 import jax.numpy as jnp
 from recjax.types import Candidates, Sampler
 
-def margin(positive, negative, *, target, where, weight):
-    return jnp.sum(jnp.where(where, weight * jnp.maximum(0.0, 1.0 + negative - positive[:, :1]), 0.0), axis=-1)
+def margin(positive, negative, *, target, where, log_weight):
+    cost = jnp.exp(log_weight) * jnp.maximum(0.0, 1.0 + negative - positive[:, :1])
+    return jnp.sum(jnp.where(where, cost, 0.0), axis=-1)
 
 def first(settings):
     def sample(key, state, batch):

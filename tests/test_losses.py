@@ -29,7 +29,7 @@ def example(seed=0):
 
 
 def call(loss, given, **tunables):
-    rest = {name: given[name] for name in ("target", "where", "weight")}
+    rest = {name: given[name] for name in ("target", "where")} | {"log_weight": jnp.log(given["weight"])}
     return loss(given["positive"], given["negative"], **rest, **tunables)
 
 
@@ -64,7 +64,7 @@ def test_golden_value(name):
         jnp.array([[1.0, 0.0]]),
         target=jnp.array([[1.0]]),
         where=jnp.array([[True, True]]),
-        weight=jnp.array([[3.0, 1.0]]),
+        log_weight=jnp.log(jnp.array([[3.0, 1.0]])),
     )
     np.testing.assert_allclose(found, [GOLDEN[name]], rtol=1e-6)
 
@@ -215,7 +215,7 @@ def test_softmax_equals_optax_with_integer_labels_and_with_a_distribution():
         logits,
         target=jnp.ones((BATCH, 1)),
         where=jnp.arange(7) != label[:, None],
-        weight=jnp.ones((1, 1)),
+        log_weight=jnp.zeros((1, 1)),
     )
     np.testing.assert_allclose(one, optax.softmax_cross_entropy_with_integer_labels(logits, label), rtol=1e-6)
     dense = jnp.zeros((BATCH, 7)).at[:, 2].set(0.25).at[:, 5].set(0.75)
@@ -224,7 +224,7 @@ def test_softmax_equals_optax_with_integer_labels_and_with_a_distribution():
         logits,
         target=jnp.array([[0.25, 0.75]] * BATCH),
         where=dense == 0,
-        weight=jnp.ones((1, 1)),
+        log_weight=jnp.zeros((1, 1)),
     )
     np.testing.assert_allclose(many, optax.softmax_cross_entropy(logits, dense), rtol=1e-6)
 
@@ -235,9 +235,11 @@ def test_softmax_with_a_weight_is_the_log_q_correction():
     np.testing.assert_allclose(call(losses.softmax, given), call(losses.softmax, corrected), rtol=1e-6)
 
 
-def plain_softmax(positive, negative, *, target, where, weight):
+def plain_softmax(positive, negative, *, target, where, log_weight):
     """The definition, differentiated by JAX."""
-    count = jnp.concatenate([target > 0, jnp.where(where, weight, 0.0) + jnp.zeros(negative.shape)], axis=1)
+    count = jnp.concatenate(
+        [target > 0, jnp.where(where, jnp.exp(log_weight), 0.0) + jnp.zeros(negative.shape)], axis=1
+    )
     partition = jax.nn.logsumexp(jnp.concatenate([positive, negative], axis=1), b=count, axis=1)
     return jnp.sum(target, axis=1) * partition - jnp.sum(target * jnp.where(target > 0, positive, 0.0), axis=1)
 
@@ -352,9 +354,9 @@ def test_nce_with_both_sides_corrected_has_log_p_as_its_best_logits():
 
     def expected(logits):
         one = jnp.ones((16, 1))
-        weight = jnp.exp(-log_q[negative])[:, None]
         corrected = (logits - log_q)[positive][:, None]
-        loss = losses.nce(corrected, logits[negative][:, None], target=one, where=one > 0, weight=weight)
+        log_weight = -log_q[negative][:, None]
+        loss = losses.nce(corrected, logits[negative][:, None], target=one, where=one > 0, log_weight=log_weight)
         return probability @ loss
 
     slope = jax.jit(jax.grad(expected))
@@ -428,7 +430,7 @@ def test_calibration_is_at_most_1():
 
 def test_a_users_own_loss_names_our_tunables_or_keeps_its_own(config, split, tmp_path, monkeypatch):
     (tmp_path / "losses_of_mine.py").write_text(
-        "def far(positive, negative, *, target, where, weight, margin=9.0, steepness=3.0):\n    return margin\n"
+        "def far(positive, negative, *, target, where, log_weight, margin=9.0, steepness=3.0):\n    return margin\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     given = fields.override(config, {"objective.loss": "losses_of_mine:far", "objective.margin": "2.0"})

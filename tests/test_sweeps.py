@@ -216,8 +216,8 @@ if "SUBMITIT_FOLDER" in os.environ and not killed.exists():
     killed.touch()
     os.kill(os.getpid(), signal.SIGKILL)
 
-def loss(positive, negative, *, target, where, weight):
-    return losses.softmax(positive, negative, target=target, where=where, weight=weight)
+def loss(positive, negative, *, target, where, log_weight):
+    return losses.softmax(positive, negative, target=target, where=where, log_weight=log_weight)
 """
 WRONG = "--sweep=objective.loss=softmax,softmax,softmax,mine:loss; optimizer.learning_rate=0.1,1e30,0.1,0.1; "
 WRONG += "model.dimension=4,4,1000000,4"

@@ -43,26 +43,24 @@ def hard(settings: configs.Sampler) -> Sampler:
 
 
 def score_proportional(settings: configs.Sampler) -> Sampler:
-    """Candidates that follow the model's own softmax: each row resamples a uniform pool of `negatives`.
+    """Candidates that follow the model's own softmax: each row keeps some of a uniform pool of `negatives`.
 
-    Of the pool, candidate j gets m_j places with expectation `resampled` · softmax_j, the next whole number below or
-    above. Given the pool its weight N / C · m_j / (resampled softmax_j) is unbiased for any sum over it.
-    Source: sampling-importance-resampling, Rubin 1987. The places are rounded at random, each on its own.
+    Of the pool, candidate j stays with probability P_j = min(1, `resampled` · softmax_j). Given the pool its weight,
+    N / C · 1 / P_j, is unbiased for any sum over it, and varies less than that of copies would.
+    Source: sampling-importance-resampling, Rubin 1987; without copies as Horvitz and Thompson 1952.
     """
     proposals.only(settings, "resampled")
     pool = static.uniform(configs.Sampler(negatives=settings.negatives))
 
     def refine(key, state, batch: Batch, found: Candidates, positive, negative):
         logits = jnp.where(found.where, negative, -jnp.inf)
-        top = jnp.max(logits, axis=-1, keepdims=True)
-        r = jnp.exp(logits - jnp.where(jnp.isneginf(top), 0.0, top))
-        share = r / jnp.maximum(jnp.sum(r, axis=-1, keepdims=True), 1e-30)
+        top = jnp.max(logits, axis=-1, keepdims=True, initial=jnp.finfo(logits.dtype).min)
+        r = jnp.exp(logits - top)
+        sure = jnp.maximum(jnp.sum(r, axis=-1, keepdims=True), 1.0) / settings.resampled  # the least r of P = 1
         # One random number a row, turned on by the golden section from column to column: each is uniform.
         turn = jax.random.uniform(key, (len(logits), 1)) + GOLDEN * jnp.arange(logits.shape[1])
-        times = jnp.floor(settings.resampled * share + (turn - jnp.floor(turn)))
-        where = (times > 0) & (share > 0)
-        ratio = jnp.where(where, settings.resampled * share / jnp.maximum(times, 1.0), 1.0)
-        return found._replace(log_q=found.log_q + jnp.log(ratio), where=where), state, {}
+        log_p = jnp.minimum(negative - (top + jnp.log(sure)), 0.0)
+        return found._replace(log_q=found.log_q + log_p, where=(turn - jnp.floor(turn)) * sure < r), state, {}
 
     return Sampler(pool.init, pool.sample, refine=refine)
 
