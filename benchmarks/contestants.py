@@ -189,20 +189,28 @@ def gflop(method: str, dataset: Dataset, dimension: int) -> dict[str, float]:
         cg:       2 D² (steps + 2); the Gramian is applied steps + 1 times, and the new row added to the other one
         cholesky: D³ / 3 + 4 D²; factorization, two triangular systems (2 D²), and the row's share of the Gramian
         block:    D b² / 3 + 2 D b + 4 D²
-    recjax eliminates with 2 D³ instead of D³ / 3 + 2 D², and 2 D b² instead of D b² / 3 + 2 D b. Padding is not
-    counted, and neither is what the objective costs that recjax computes on its way.
+    recjax eliminates with 2 D³ instead of D³ / 3 + 2 D², and 2 D b² instead of D b² / 3 + 2 D b. A row of n < D
+    interactions costs its `cholesky` 2 n² D + 2 n³ + 4 n D instead of all that, and each row 4 D² more: into the
+    Gramian's basis and back. Padding is not counted, and neither is what the objective costs that recjax computes on
+    its way.
     """
     solver, size = method.split()[1], dimension
     block = min(configs.Wals().block, size)
-    entries = 2 * len(dataset.interactions.query)
-    rows = len(np.unique(dataset.interactions.query)) + len(np.unique(dataset.interactions.item))
+    counts = np.concatenate([np.unique(one, return_counts=True)[1] for one in dataset.interactions[:2]])
+    entries, rows = counts.sum(), len(counts)
     entry = {"cg": 2 * size * (2 * STEPS + 1), "cholesky": 2 * size**2 + 2 * size, "block": 2 * size * block + 6 * size}
     share = {"cg": 2 * size**2 * (STEPS + 2), "cholesky": 2 * size**2, "block": 4 * size**2}
     width = {"cg": 0, "cholesky": size, "block": block}[solver]
     necessary = size * width**2 / 3 + 2 * size * width
     done = 2 * size * width**2 if method.startswith("recjax") else necessary
-    fixed = entries * entry[solver] + rows * share[solver]
-    return {"necessary": (fixed + rows * necessary) / 1e9, "done": (fixed + rows * done) / 1e9}
+    per_row = counts * entry[solver] + done
+    if method.startswith("recjax") and solver == "cholesky":
+        few = 2 * counts**2 * size + 2 * counts**3 + 4 * counts * size
+        per_row = np.where(counts < size, few, per_row) + 4 * size**2
+    return {
+        "necessary": float(entries * entry[solver] + rows * (share[solver] + necessary)) / 1e9,
+        "done": float(per_row.sum() + rows * share[solver]) / 1e9,
+    }
 
 
 def find(name: str, folder: str) -> pathlib.Path:

@@ -153,8 +153,7 @@ def memory(methods: tuple[str, ...], datasets: Mapping[str, Dataset], gemm: floa
 def large(methods: tuple[str, ...], datasets: Mapping[str, Dataset], gemm: float) -> Group:
     """D: a large synthetic matrix, beside ML-1M in the same process; `rows_s`: seconds to only read its lists' rows."""
     for method in methods:
-        if method.endswith(" cg"):
-            yield ("synthetic", "64", method), _child("large", DATA.value, method, *LARGE.value)
+        yield ("synthetic", "64", method), _child("large", DATA.value, method, *LARGE.value)
 
 
 MEASURES: dict[str, tuple[Callable[..., Group], tuple[str, ...]]] = {

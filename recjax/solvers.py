@@ -1,4 +1,4 @@
-"""Solvers of the normal equations of many rows at once. One signature: (settings) -> solve(system, start).
+"""Solvers of the normal equations of many rows at once. One signature: (settings) -> Solver.
 
 `solve(system, start [B D]) -> (solution [B D], scores [B L])`, where scores are those of the solution in the cells.
 All are free of LAPACK: jaxlib's batched LAPACK calls wait for the thread pool that they run on, and two of them in one
@@ -25,17 +25,25 @@ class System(NamedTuple):
     scores: Callable[[Array, slice], Array]  # (x [B d], columns) -> <row, x> [B L]
     combine: Callable[[Array, slice], Array]  # (coefficient [B L], columns) -> sum of coefficient · row [B d]
     gramian: Callable[[Array, slice], Array]  # (weight [B L], columns) -> sum of weight · row rowᵀ [B d d]
+    products: Callable[[Array], Array]  # (weight [B D]) -> rows diag(weight) rowsᵀ [B L L]
     weight: Float[Array, "B L"]
     target: Float[Array, "B L"]
     shared: Float[Array, "D D"]
     ridge: Float[Array, " B"]
 
 
-Solve = Callable[[System, Float[Array, "B D"]], tuple[Float[Array, "B D"], Float[Array, "B L"]]]
+class Solver(NamedTuple):
+    """What solves, and whether it has to be asked in a basis of the rows in which `shared` is diagonal."""
+
+    solve: Callable[[System, Float[Array, "B D"]], tuple[Float[Array, "B D"], Float[Array, "B L"]]]
+    diagonal: bool = False
+
+
 EVERY = slice(None)
+TINY = 1e-20  # in place of a weight of 0
 
 
-def resolve(settings: configs.Wals) -> Solve:
+def resolve(settings: configs.Wals) -> Solver:
     """The solver that the settings name.
 
     Raises:
@@ -45,8 +53,10 @@ def resolve(settings: configs.Wals) -> Solve:
     return fields.resolve("solver", settings.solver, family)(settings)
 
 
-def cells(table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int) -> tuple[Callable, Callable, Callable]:
-    """`scores`, `combine` and `gramian` of a system: rows table[ids], at most `chunk` cells of a list at a time."""
+def cells(
+    table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int
+) -> tuple[Callable, Callable, Callable, Callable]:
+    """The functions of a system: rows table[ids], at most `chunk` cells of a list at a time."""
     batch, length = ids.shape
 
     if length <= chunk:
@@ -56,6 +66,7 @@ def cells(table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int) -> tup
             lambda x, columns: jnp.einsum("bld,bd->bl", every[..., columns], x),
             lambda coefficient, columns: jnp.einsum("bl,bld->bd", coefficient, every[..., columns]),
             lambda weight, columns: _gramian(every[..., columns], weight),
+            lambda weight: jnp.einsum("bld,bmd->blm", every * weight[:, None], every),
         )
 
     def rows(ids, columns):
@@ -86,25 +97,50 @@ def cells(table: Float[Array, "N D"], ids: Int[Array, "B L"], chunk: int) -> tup
 
         return total(one, (batch, width(columns), width(columns)), ids, weight)
 
-    return scores, combine, gramian
+    def products(weight):
+        every = rows(ids, EVERY)
+        return jnp.einsum("bld,bmd->blm", every * weight[:, None], every)
+
+    return scores, combine, gramian, products
 
 
 def _gramian(rows: Float[Array, "B L D"], weight: Float[Array, "B L"]) -> Float[Array, "B D D"]:
     return jnp.einsum("bld,ble->bde", rows * weight[..., None], rows)
 
 
-def cholesky(settings: configs.Wals) -> Solve:
-    """The exact solution, by elimination of the whole system."""
+def cholesky(settings: configs.Wals) -> Solver:
+    """The exact solution, by elimination: of a system of D equations, or of L where a list has fewer cells than that.
+
+    The latter by (S + YᵀVY)⁻¹ Yᵀ = S⁻¹ Yᵀ (1 + V Y S⁻¹ Yᵀ)⁻¹, with the cells' rows Y and the diagonal S of shared +
+    ridge. Source: Henderson and Searle 1981, section 1.5.
+    """
 
     def solve(system: System, start):
-        matrix = system.gramian(system.weight, EVERY) + system.shared + _diagonal(system.ridge, start.shape[1])
+        own = jnp.maximum(jnp.diagonal(system.shared) + system.ridge[:, None], 0.0)
+        if system.weight.shape[1] < start.shape[1]:
+            return few(system, own)
+        matrix = system.gramian(system.weight, EVERY) + own[:, :, None] * jnp.eye(start.shape[1])
         found = linalg.solve(matrix, system.combine(system.target, EVERY))
         return found, system.scores(found, EVERY)
 
-    return solve
+    def few(system: System, own):
+        # S = top · share. Where nothing is shared or regularized top is 0, and the solution the shortest of many.
+        top = jnp.max(own, axis=1, keepdims=True)
+        scale = jnp.where(top > 0, top, 1.0)
+        share = jnp.where(top > 0, jnp.maximum(own / scale, jnp.finfo(own.dtype).eps), 1.0)
+        products = system.products(1.0 / share)
+        # With V = sign root² the matrix is symmetric. Its pivots have the signs of V, as what is left of the sum of
+        # squares is positive definite whichever of the cells are in it.
+        sign, root = jnp.where(system.weight < 0, -1.0, 1.0), jnp.sqrt(jnp.maximum(jnp.abs(system.weight), TINY))
+        diagonal = jnp.where(system.weight == 0, scale, top * sign)
+        matrix = root[:, :, None] * products * root[:, None] + diagonal[:, :, None] * jnp.eye(root.shape[1])
+        coefficient = root * linalg.solve(matrix, sign * system.target / root, sign)
+        return system.combine(coefficient, EVERY) / share, jnp.einsum("blm,bm->bl", products, coefficient)
+
+    return Solver(solve, diagonal=True)
 
 
-def cg(settings: configs.Wals) -> Solve:
+def cg(settings: configs.Wals) -> Solver:
     """`steps` steps of conjugate gradients from the present rows. Source: Takács et al. 2011 (ALS with CG)."""
 
     def solve(system: System, start):
@@ -131,10 +167,10 @@ def cg(settings: configs.Wals) -> Solve:
         # The last step needs no new residual.
         return move(*jax.lax.fori_loop(0, settings.steps - 1, step, state))[:2]
 
-    return solve
+    return Solver(solve)
 
 
-def block(settings: configs.Wals) -> Solve:
+def block(settings: configs.Wals) -> Solver:
     """Newton's step on one block of columns after another. Source: Rendle et al. 2021 (iALS++), algorithm 3."""
 
     def solve(system: System, start):
@@ -152,7 +188,7 @@ def block(settings: configs.Wals) -> Solve:
             scores = scores + system.scores(change, columns)
         return x, scores
 
-    return solve
+    return Solver(solve)
 
 
 def _diagonal(ridge: Float[Array, " B"], dimension: int) -> Float[Array, "B D D"]:

@@ -1,21 +1,19 @@
 """Matrix factorization by weighted alternating least squares: the step, and fold-in. The objective: `least_squares`.
 
-A half-sweep solves for every row of one side while the other side is fixed. A row without interactions becomes 0,
-which is its best value also where α0 = 0.
+A row without interactions becomes 0, which is its best value also where α0 = 0.
 """
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from recjax import configs, least_squares, linalg, ragged, solvers
+from recjax import configs, half_sweep, least_squares, linalg, ragged, solvers
 from recjax.errors import InputError
-from recjax.least_squares import Coefficients, Objective
+from recjax.least_squares import Coefficients
 from recjax.ragged import Ragged
 from recjax.types import Dataset, Key, Knobs, Params, State, Step
 
@@ -78,7 +76,10 @@ def _pack(row, other, value, weight, sides: tuple[int, ...], settings: configs.W
     cells, systems = (2**13, 16) if jax.default_backend() == "cpu" else (2**18, 256)
 
     def batch(length: int) -> int:
-        return cells // length if settings.solver == "cg" else systems
+        if settings.solver == "cg":
+            return cells // length
+        short = min(cells // length, systems * 64**2 // length**2)  # where the systems are L x L
+        return max(systems, short) if settings.solver == "cholesky" else systems
 
     # `worth`: a further shape, which takes about .4 s to compile, must save that many cells of padding.
     return ragged.pack(row, other, value, weight, sides=sides, batch=batch, shapes=shapes, worth=46_000)
@@ -94,7 +95,7 @@ def step(settings: configs.Wals) -> Step:
 
     The metrics are the objective after the iteration, as `loss` and in parts.
     """
-    solve = solvers.resolve(settings)
+    solver = solvers.resolve(settings)
 
     def advance(knobs: Knobs, key: Key, state: State, data: Ragged):
         numbers = coefficients(knobs, settings)
@@ -103,7 +104,7 @@ def step(settings: configs.Wals) -> Step:
 
         def half(carry, side):
             table, gramian = carry
-            table, gramian, found = _half_sweep(table, table, gramian, side, others[side], data, solve, numbers)
+            table, gramian, found = half_sweep.solve(table, table, gramian, side, others[side], data, solver, numbers)
             return (table, gramian), found
 
         # Accelerators round the inputs of a matrix product by default.
@@ -129,18 +130,18 @@ def coefficients(knobs: Knobs, settings: configs.Wals) -> Coefficients:
 def fold_in(
     fixed: Float[Array, "N D"],
     histories: Ragged,
-    solve: solvers.Solve,
+    solver: solvers.Solver,
     numbers: Coefficients,
     start: Float[Array, "R D"] | None = None,
 ) -> Float[Array, "R D"]:
     """Embeddings of new queries, from what they met and the item table; or of new items, from the query table.
 
-    They minimise the objective with `fixed` as it is, as far as `solve` goes from `start` (by default 0).
+    They minimise the objective with `fixed` as it is, as far as `solver` goes from `start` (by default 0).
     """
     rows = jnp.zeros((len(histories.slot), fixed.shape[1]), fixed.dtype) if start is None else start
     with jax.default_matmul_precision("highest"):
         gramian, table = least_squares.gramian(fixed), _into_slots([rows], histories)
-        table, _, _ = _half_sweep(table, fixed, gramian, 0, len(fixed), histories, solve, numbers)
+        table, _, _ = half_sweep.solve(table, fixed, gramian, 0, len(fixed), histories, solver, numbers)
     return _out_of_slots(table, [rows], histories)[0]
 
 
@@ -171,75 +172,3 @@ def _within(ids: Int[Array, " R"], first: int, size: int) -> Int[Array, " R"]:
     """What is ids - first where that is in [0, size), and ids past the end, which differ, elsewhere."""
     places = ids - first
     return jnp.where((places >= 0) & (places < size), places, size + jnp.arange(len(ids), dtype=ids.dtype))
-
-
-def _half_sweep(
-    before: Float[Array, "X D"],
-    fixed: Float[Array, "Y D"],
-    gramian: Float[Array, "D D"],
-    side: Any,
-    others: Any,
-    histories: Ragged,
-    solve: solvers.Solve,
-    numbers: Coefficients,
-) -> tuple[Float[Array, "X D"], Float[Array, "D D"], Objective]:
-    """Solves the rows of one side, whose lists name rows of `fixed`; `gramian` is that of the other side.
-
-    Gives the table, the Gramian of the solved rows, and the objective with their regularization alone.
-    """
-    shared = numbers.unobserved_weight * gramian
-    ridge = least_squares.ridge(histories.count, others, numbers)
-    # Read from one table, write to another: XLA would copy one that is read and written in every batch.
-    table, solved = linalg.bits(before), jnp.zeros_like(gramian)
-    sums, placed = [], 0
-    for bucket in histories.buckets:
-        batches, size, _ = bucket.ids.shape
-
-        def one(index, state, bucket=bucket, placed=placed, size=size):
-            table, solved, sums = state
-            first = placed + index * size
-            start, count, own = (
-                jax.lax.dynamic_slice_in_dim(part, first, size, allow_negative_indices=False)
-                for part in (linalg.bits(before), histories.count, ridge)
-            )
-            start = linalg.from_bits(start, before.dtype)
-            ids, value, weight = (
-                jax.lax.dynamic_index_in_dim(part, index, keepdims=False, allow_negative_indices=False)
-                for part in (bucket.ids, bucket.value, bucket.weight)
-            )
-            found, observed, square = _solve(ids, value, weight, fixed, start, shared, own, solve, numbers)
-            found = jnp.where(count[:, None] > 0, found, 0)  # a slot of padding
-            now = jnp.stack([observed, square, least_squares.penalty(found, own)])
-            rows = linalg.bits(found)
-            table = jax.lax.dynamic_update_slice_in_dim(table, rows, first, 0, allow_negative_indices=False)
-            sums = jax.lax.dynamic_update_index_in_dim(sums, now, index, 0, allow_negative_indices=False)
-            return table, solved + least_squares.gramian(found), sums
-
-        begin = jnp.where(side > 0, bucket.until[side - 1], 0)
-        state = table, solved, jnp.zeros((batches, 3))
-        table, solved, found = jax.lax.fori_loop(begin, bucket.until[side], one, state)
-        sums.append(jnp.sum(found, axis=0))
-        placed += batches * size
-    observed, square, regularization = jnp.sum(jnp.stack(sums), axis=0)
-    unobserved = jnp.sum(shared * solved) - (0.0 if numbers.all_pairs else numbers.unobserved_weight * square)
-    return linalg.from_bits(table, before.dtype), solved, Objective(observed, unobserved, regularization)
-
-
-def _solve(
-    ids, value, weight, fixed, start, shared, ridge, solve: solvers.Solve, numbers: Coefficients
-) -> tuple[Float[Array, "B D"], Array, Array]:
-    """The rows of one batch, and over its cells the sums of w (a - ŷ)² and, where it is needed, of ŷ²."""
-    exists = weight > 0
-    system = solvers.System(
-        *solvers.cells(fixed, ids, ragged.CHUNK),
-        weight=weight if numbers.all_pairs else jnp.where(exists, weight - numbers.unobserved_weight, 0.0),
-        target=weight * value,
-        shared=shared,
-        ridge=ridge,
-    )
-    found, scores = solve(system, start.astype(jnp.float32))
-    stored = found.astype(start.dtype)
-    if stored.dtype != found.dtype:
-        scores = system.scores(stored.astype(jnp.float32), solvers.EVERY)
-    square = jnp.zeros(()) if numbers.all_pairs else jnp.sum(jnp.where(exists, scores, 0.0) ** 2)
-    return stored, jnp.sum(weight * (value - scores) ** 2), square

@@ -56,7 +56,7 @@ FLOORS = [
         "typesetting",
         "kept",
     },
-    {"retrieval", "partition", "penalties", "influence", "tabulation", "newcomers"},
+    {"retrieval", "partition", "penalties", "influence", "tabulation", "newcomers", "half_sweep"},
     {"datasets", "models", "objectives", "optimizers", "pages", "retrievers"},
     {"splits", "train", "evaluate", "wals", "negatives", "commands", "baselines"},
     {"methods", "pairs", "relatedness", "diagnose", "bias", "queries", "slices"},
