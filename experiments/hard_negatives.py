@@ -2,8 +2,8 @@
 
 Source: Google's recommender course (hard negatives contribute most to the gradient).
 Claim:  in a trained softmax DNN the hardest tenth of the corpus has more than four fifths of the gradient over
-        negatives, in a new one a tenth. Training on the hardest tenth of a pool is as good as the full softmax; on the
-        hardest fiftieth it loses more than a third of NDCG@10, and folds.
+        negatives, in a new one a tenth. Training on the hardest half of a pool is as good as the full softmax, on the
+        hardest tenth to 3 %; on the hardest fiftieth it loses more than a third of NDCG@10, and folds.
 Run:    python launch.py --config=experiments/hard_negatives.py --save=results/hard_negatives
 Expect: ten minutes on two cores, three seeds; every arm scores the same pool but the full softmax.
 """

@@ -111,8 +111,8 @@ def _gramian(rows: Float[Array, "B L D"], weight: Float[Array, "B L"]) -> Float[
 def cholesky(settings: configs.Wals) -> Solver:
     """The exact solution, by elimination: of a system of D equations, or of L where a list has fewer cells than that.
 
-    The latter by (S + YᵀVY)⁻¹ Yᵀ = S⁻¹ Yᵀ (1 + V Y S⁻¹ Yᵀ)⁻¹, with the cells' rows Y and the diagonal S of shared +
-    ridge. Source: Henderson and Searle 1981, section 1.5.
+    The latter by (S + YᵀVY)⁻¹ Yᵀ = S⁻¹ Yᵀ (1 + V Y S⁻¹ Yᵀ)⁻¹, with the cells' rows Y, their weights V and the diagonal
+    S of shared + ridge. Source: Henderson and Searle 1981 (the inverse of a sum of matrices).
     """
 
     def solve(system: System, start):
@@ -129,8 +129,8 @@ def cholesky(settings: configs.Wals) -> Solver:
         scale = jnp.where(top > 0, top, 1.0)
         share = jnp.where(top > 0, jnp.maximum(own / scale, jnp.finfo(own.dtype).eps), 1.0)
         products = system.products(1.0 / share)
-        # With V = sign root² the matrix is symmetric. Its pivots have the signs of V, as what is left of the sum of
-        # squares is positive definite whichever of the cells are in it.
+        # With V = sign root² the matrix is symmetric. Its pivots have the signs of V, as S + the first cells' part of
+        # YᵀVY is positive definite, however many they are.
         sign, root = jnp.where(system.weight < 0, -1.0, 1.0), jnp.sqrt(jnp.maximum(jnp.abs(system.weight), TINY))
         diagonal = jnp.where(system.weight == 0, scale, top * sign)
         matrix = root[:, :, None] * products * root[:, None] + diagonal[:, :, None] * jnp.eye(root.shape[1])

@@ -139,32 +139,40 @@ def test_the_page_of_results_is_what_its_script_writes():
         assert set(plan.arms) <= set(rows)
 
 
-def benchmark_tables(rows):
-    """The short form of results/benchmarks/wals.json: seconds an iteration, seconds to the same quality, memory."""
-    methods = ("recjax cg", "recjax cholesky", "recjax block", "implicit cg", "implicit cholesky")
+LARGE = ("s", "ns_an_interaction", "to_ml-1m", "rows_s", "peak_gb", "padding", "compile_s", "prepare_s")
+
+
+def benchmark_tables(result):
+    """The short form of a result of benchmarks/wals.py: seconds an iteration, seconds to the same quality, memory."""
+    rows = result["rows"]
+    order = ("recjax cg", "recjax/bfloat16 cg", "recjax cholesky", "recjax block", "implicit cg", "implicit cholesky")
+    methods = [one for one in order if one in rows["speed"]["ml-1m"]["64"]]
 
     def table(group, label, cell):
         found = {
             label.format(data=data, dimension=dimension): {
                 method: value for method in methods if (value := cell(measured.get(method, {}))) is not None
             }
-            for data, dimensions in group.items()
+            for data, dimensions in rows.get(group, {}).items()
             for dimension, measured in dimensions.items()
         }
-        return reports.table(found, methods)
+        return [reports.table(found, methods)] if found else []
 
     return [
-        table(rows["speed"], "{data}, D = {dimension}", lambda one: one.get("s")),
-        table(rows["quality"], "NDCG@20, {data}", lambda one: one.get("ndcg_s")),
-        table(rows["quality"], "objective, {data}", lambda one: one.get("objective_s")),
-        table(rows["memory"], "{data}", lambda one: one.get("own_gb")),
+        *table("speed", "{data}, D = {dimension}", lambda one: one.get("s")),
+        *table("quality", "NDCG@20, {data}", lambda one: one.get("ndcg_s")),
+        *table("quality", "objective, {data}", lambda one: one.get("objective_s")),
+        *table("memory", "{data}", lambda one: one.get("own_gb")),
     ]
 
 
-def test_the_page_on_wals_shows_what_its_benchmark_measured():
-    result, page = load("benchmarks/wals"), (ROOT / "docs" / "wals.md").read_text()
+@pytest.mark.parametrize("name", ["wals", "wals_cg", "wals_exact"])
+def test_the_page_on_wals_shows_what_its_benchmarks_measured(name):
+    result, page = load(f"benchmarks/{name}"), (ROOT / "docs" / "wals.md").read_text()
     assert result["command"] in page
-    assert all(table in page for table in benchmark_tables(result["rows"]))
+    assert all(table in page for table in benchmark_tables(result))
+    if name != "wals":  # what it has of the large matrix is older than theirs
+        assert reports.table(result["rows"]["large"]["synthetic"]["64"], LARGE) in page
 
 
 def turned(rows, column):
@@ -294,7 +302,8 @@ def test_hard_negatives_keep_their_claim():
     assert mean(result, "full softmax", "hardest_0.1") > 0.8
     assert 0.09 < mean(result, "untrained", "hardest_0.1") < 0.11
     full = mean(result, "full softmax", "ndcg@10")
-    assert mean(result, "hardest tenth", "ndcg@10") >= 0.98 * full
+    assert mean(result, "hardest half", "ndcg@10") >= 0.98 * full
+    assert mean(result, "hardest tenth", "ndcg@10") >= 0.97 * full
     assert mean(result, "hardest fiftieth", "ndcg@10") < 2 / 3 * full
     assert mean(result, "hardest fiftieth", "cross_group_share@10") > 0.05
 
@@ -391,16 +400,11 @@ def test_sogram_keeps_its_claim():
 def test_negatives_and_gravity_cost_what_the_page_says():
     result, page = load("benchmarks/negatives"), (ROOT / "docs" / "negatives.md").read_text()
     assert result["command"] in page
-    dear = (
-        "hard",
-        "score-proportional",
-        "uniform, known masked",
-        "gravity, exact",
-        "gravity, sagram",
-    )  # the page says why
+    dear = "gravity, exact", "gravity, sagram"  # the page says why
     for rows in result["rows"].values():
         assert reports.table(rows, ("ms", "ms_min", "ms_max", "to_uniform")) in page
-        assert all(row["to_uniform"] <= 1.3 for name, row in rows.items() if name not in dear)
+        most = 1.3 * rows["uniform"]["ms_min"]  # the least disturbed of the turns
+        assert all(row["ms_min"] <= most for name, row in rows.items() if name not in dear)
 
 
 def test_reading_a_table_costs_what_the_page_says():
@@ -580,9 +584,11 @@ def test_adaptive_negatives_keep_their_claim():
 
 @pytest.mark.parametrize("arm", ["uniform", "popularity", "in-batch", "mixed", "adaptive", "score-proportional"])
 def test_corrected_negatives_keep_their_claim(arm):
-    """The bias of the loss falls about as 1 / C; with the positive corrected too, or nothing, half as fast."""
+    """The bias of the loss falls about as 1 / C; with the positive corrected too, or nothing, half as fast.
+
+    That of adaptive negatives falls faster, as none is drawn twice."""
     result = load("sampler_bias")
-    assert -1.2 < mean(result, arm, "loss slope") < -0.85
+    assert (-1.5 if arm == "adaptive" else -1.2) < mean(result, arm, "loss slope") < -0.85
     assert abs(mean(result, arm, "loss@256")) < 0.012
     assert abs(mean(result, arm, "partition@16")) < 0.02
     for other in ("popularity, all corrected", "uniform, no correction"):
