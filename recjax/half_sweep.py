@@ -26,6 +26,7 @@ def solve(
     Gives the table, the Gramian of the solved rows, and the objective with their regularization alone.
     """
     shared = numbers.unobserved_weight * gramian
+    # Some solve in the basis of the Gramian's eigenvectors; what is stored stays in its own.
     basis, turned = None, shared
     if solver.diagonal:
         values, basis = linalg.eigen(shared)
