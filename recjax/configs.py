@@ -114,6 +114,7 @@ class Objective:
     unobserved_weight: float = field(1.0, knob=True, least=0.0)  # weight of each negative
     positives: int = field(1, least=1)  # P: an example's positives, the query's next P interactions
     # Tunables of losses; one that the chosen loss does not name is refused.
+    bias: float = field(0.0, knob=True)  # logistic, gbce, nce: added to each logit
     margin: float = field(1.0, knob=True, least=0.0)  # hinge, warp: how far a positive is to be above a negative
     threshold: float = field(0.0, knob=True)  # ccl: a negative below it costs nothing
     calibration: float = field(0.75, knob=True, least=0.0, most=1.0)  # gbce: t

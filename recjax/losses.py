@@ -40,12 +40,17 @@ def softmax(positive: Logits, negative: Negatives, *, target: Logits, where: Whe
     return jnp.sum(target, axis=-1) * partition - _expect(target, positive)
 
 
-def logistic(positive: Logits, negative: Negatives, *, target: Logits, where: Where, log_weight: LogWeight) -> PerQuery:
-    """Loss = sum(target softplus(-logit)) + sum(weight softplus(logit)): binary cross entropy, one value a pair.
+def logistic(
+    positive: Logits, negative: Negatives, *, target: Logits, where: Where, log_weight: LogWeight, bias: Tunable = 0.0
+) -> PerQuery:
+    """Loss = sum(target softplus(-logit - bias)) + sum(weight softplus(logit + bias)): binary cross entropy of pairs.
 
-    Source: Mikolov et al. 2013 (negative sampling); Rendle et al. 2020, section 2.
+    With bias = -log(the negatives' total weight) one positive and all negatives pull alike at logits of 0, so that a
+    large weight can be trained: the more they weigh, the nearer is the loss to the softmax (docs/losses.md).
+    Source: Mikolov et al. 2013 (negative sampling); Rendle et al. 2020, section 2; the bias: Zhai et al. 2023 (SigLIP).
     """
-    return _expect(target, jax.nn.softplus(-positive)) + _total(jax.nn.softplus(negative), where, log_weight)
+    observed = _expect(target, jax.nn.softplus(-positive - bias))
+    return observed + _total(jax.nn.softplus(negative + bias), where, log_weight)
 
 
 def squared(positive: Logits, negative: Negatives, *, target: Logits, where: Where, log_weight: LogWeight) -> PerQuery:
@@ -122,6 +127,7 @@ def gbce(
     where: Where,
     log_weight: LogWeight,
     calibration: Tunable = 0.75,
+    bias: Tunable = 0.0,
 ) -> PerQuery:
     """Loss = beta sum(target softplus(-logit)) + alpha sum(weight softplus(logit)), beta = 1 - calibration (1 - alpha).
 
@@ -129,25 +135,29 @@ def gbce(
     is N / k, so alpha = k / N (in the paper k / (N - 1)), and each negative counts once. The fewer, the less the
     positive weighs: beta is the paper's alpha (t (1 - 1 / alpha) + 1 / alpha). calibration = 0 is binary cross entropy
     on the sample, 1 is `logistic` times alpha: calibrated as on all items. Over the whole corpus both are `logistic`.
-    All that an unobserved weight does is to divide alpha by it. Source: Petrov and Macdonald 2023 (gSASRec).
+    All that an unobserved weight does is to divide alpha by it. The bias is added to each logit, as in `logistic`.
+    Source: Petrov and Macdonald 2023 (gSASRec).
     """
     counts = _counts(where, log_weight, negative)
     total = jnp.sum(jnp.where(counts, jnp.exp(log_weight), 0.0), axis=-1)
     alpha = jnp.where(total > 0, jnp.sum(counts, axis=-1) / jnp.where(total > 0, total, 1.0), 1.0)
     beta = 1.0 - calibration * (1.0 - alpha)
-    observed = _expect(target, jax.nn.softplus(-positive))
-    return beta * observed + alpha * _total(jax.nn.softplus(negative), where, log_weight)
+    observed = _expect(target, jax.nn.softplus(-positive - bias))
+    return beta * observed + alpha * _total(jax.nn.softplus(negative + bias), where, log_weight)
 
 
-def nce(positive: Logits, negative: Negatives, *, target: Logits, where: Where, log_weight: LogWeight) -> PerQuery:
+def nce(
+    positive: Logits, negative: Negatives, *, target: Logits, where: Where, log_weight: LogWeight, bias: Tunable = 0.0
+) -> PerQuery:
     """Loss = sum(target softplus(-logit)) + sum(softplus(logit + log weight)): logistic on log-q-corrected logits.
 
     A negative counts once, whatever its weight. With objective.correction = "all" the positive's logit too loses its
-    log_q: noise contrastive estimation, whose best logits are log p(item | query) if no accidental hit is masked.
+    log_q: noise contrastive estimation, whose best logits are log p(item | query) if no accidental hit is masked. The
+    bias is added to each logit, as in `logistic`.
     Source: Gutmann and Hyvärinen 2010; Mnih and Teh 2012.
     """
-    corrected = jax.nn.softplus(jnp.where(where, negative + log_weight, 0.0))
-    return _expect(target, jax.nn.softplus(-positive)) + _total(corrected, where, jnp.zeros((1, 1)))
+    corrected = jax.nn.softplus(jnp.where(where, negative + bias + log_weight, 0.0))
+    return _expect(target, jax.nn.softplus(-positive - bias)) + _total(corrected, where, jnp.zeros((1, 1)))
 
 
 def bsl(

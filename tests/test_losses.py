@@ -69,6 +69,7 @@ def test_golden_value(name):
     np.testing.assert_allclose(found, [GOLDEN[name]], rtol=1e-6)
 
 
+LOW = 3 * softplus(-1.25) + softplus(-3.5) + 2 * softplus(-0.5)
 SIX = 3 * softplus(0.25) + softplus(-2) + 2 * softplus(1)
 # Positives: logits 0.5 and 2, probabilities 1/4 and 3/4. Negatives: logits 0.25, -2 and 1, weights 3, 1 and 2.
 TUNED = [
@@ -78,6 +79,14 @@ TUNED = [
     ("warp", {"margin": 1.0}, 137 / 60 * (3 * (1 + 0.25 - 0.5) + 2 * (1 + 1 - 0.5)) / 5 / 4),
     ("warp", {"margin": 0.0}, (1 + 1 / 2) * (1 - 0.5) / 4),
     ("ccl", {"threshold": 0.25}, (1 - 0.5) / 4 + 2 * (1 - 0.25)),
+    ("logistic", {"bias": -1.5}, (softplus(1) + 3 * softplus(-0.5)) / 4 + LOW),
+    ("gbce", {"bias": -1.5}, (1 - 0.75 / 2) * (softplus(1) + 3 * softplus(-0.5)) / 4 + LOW / 2),
+    (
+        "nce",
+        {"bias": -1.5},
+        (softplus(1) + 3 * softplus(-0.5)) / 4
+        + sum(softplus(logit - 1.5 + np.log(weight)) for logit, weight in ((0.25, 3), (-2, 1), (1, 2))),
+    ),
     ("gbce", {"calibration": 0.0}, (softplus(-0.5) + 3 * softplus(-2)) / 4 + SIX / 2),
     ("gbce", {"calibration": 1.0}, (softplus(-0.5) + 3 * softplus(-2)) / 4 / 2 + SIX / 2),
     (
@@ -320,6 +329,26 @@ def test_the_partition_inside_the_logarithm_is_unbiased(name):
 def test_what_is_concave_in_the_weights_is_on_average_too_small(name):
     probability, given = every_sample(PROPOSAL)
     assert probability @ np.asarray(call(FAMILY[name], given)) < call(FAMILY[name], the_corpus())[0]
+
+
+def test_where_logits_are_low_the_logistic_loss_has_the_gradient_of_the_softmax():
+    """Of the one that has its positive among the negatives alone (`bsl`); to e⁻¹⁵ of it, and rounding.
+
+    At the bias that is best for the row: then its negatives count as much as its positive.
+    """
+    given = example() | {"target": jnp.array([[1.0, 0.0]] * BATCH), "where": jnp.ones((BATCH, CANDIDATES), bool)}
+    heavy = given | {"weight": given["weight"] * jnp.exp(15.0)}
+
+    def gradient(function):
+        return jax.grad(
+            lambda logits: jnp.sum(function(given | dict(zip(("positive", "negative"), logits, strict=True))))
+        )
+
+    best = -jnp.log(jnp.sum(heavy["weight"] * jnp.exp(heavy["negative"]), axis=1, keepdims=True))
+    logits = given["positive"], given["negative"]
+    found = gradient(lambda one: call(losses.logistic, one | {"weight": heavy["weight"]}, bias=best))(logits)
+    wanted = gradient(lambda one: call(losses.bsl, one))(logits)
+    chex.assert_trees_all_close(found, wanted, rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("calibration", [0.0, 0.75, 1.0])
