@@ -32,7 +32,7 @@ except ImportError:
 Tables = Mapping[str, Any]  # query [M D] and item [N D]
 
 THREADS = len(os.sched_getaffinity(0))  # XLA takes all that the process may use
-STEPS = 3  # of conjugate gradients
+STEPS = {"recjax": configs.Wals().steps, "implicit": 3}  # of conjugate gradients, by default
 # Confidence c and λ with the best NDCG@20 on validation at D = 64: --grid.
 CHOSEN = {"ml-1m": (2.0, 30.0), "gowalla": (60.0, 10.0)}
 PAUSE = 0.05  # seconds before each timed iteration: the threads of the one before fall asleep
@@ -48,7 +48,7 @@ class Recjax:
 
     def __init__(self, dataset: Dataset, solver: str, regularization: float, start: Tables, all_pairs: bool):
         numbers = coefficients(regularization)._replace(all_pairs=all_pairs)._asdict()
-        settings = configs.Wals(solver=solver, steps=STEPS, **numbers)
+        settings = configs.Wals(solver=solver, **numbers)
         self._data = wals.prepare(dataset, settings)
         self._rest = fields.knobs(configs.Config(wals=settings)), jax.random.key(0)
         self.padding = ragged.padding(self._data)
@@ -108,7 +108,9 @@ class Implicit:
         queries, items = self._tables["query"], self._tables["item"]
         for side, rows, fixed in zip(self._sides, (queries, items), (items, queries), strict=True):
             if self._solver == "cg":
-                _als.least_squares_cg(side, rows, fixed, self._regularization, num_threads=THREADS, cg_steps=STEPS)
+                _als.least_squares_cg(
+                    side, rows, fixed, self._regularization, num_threads=THREADS, cg_steps=STEPS["implicit"]
+                )
             else:
                 _als.least_squares(side, rows, fixed, self._regularization, num_threads=THREADS)
 
@@ -189,24 +191,26 @@ def gflop(method: str, dataset: Dataset, dimension: int) -> dict[str, float]:
         cg:       2 D² (steps + 2); the Gramian is applied steps + 1 times, and the new row added to the other one
         cholesky: D³ / 3 + 4 D²; factorization, two triangular systems (2 D²), and the row's share of the Gramian
         block:    D b² / 3 + 2 D b + 4 D²
-    recjax eliminates with 2 D³ instead of D³ / 3 + 2 D², and 2 D b² instead of D b² / 3 + 2 D b. A row of n < D
-    interactions costs its `cholesky` 2 n² D + 2 n³ + 4 n D instead of all that, and each row 4 D² more: into the
-    Gramian's basis and back. Padding is not counted, and neither is what the objective costs that recjax computes on
-    its way.
+    recjax applies no Gramian, but turns each row into its basis, as fixed and as a start, and back: 8 D² in all, 6 D²
+    with `cholesky`, which needs no start. It eliminates with 2 D³ instead of D³ / 3 + 2 D², and 2 D b² instead of
+    D b² / 3 + 2 D b. A row of n < D interactions costs its `cholesky` 2 n² D + 2 n³ + 4 n D beside the 6 D². Padding is
+    not counted, and neither is what the objective costs that recjax computes on its way.
     """
-    solver, size = method.split()[1], dimension
-    block = min(configs.Wals().block, size)
+    (who, solver), size = method.replace("/bfloat16", "").split(), dimension
+    ours, block, steps = who == "recjax", min(configs.Wals().block, size), STEPS[who]
     counts = np.concatenate([np.unique(one, return_counts=True)[1] for one in dataset.interactions[:2]])
     entries, rows = counts.sum(), len(counts)
-    entry = {"cg": 2 * size * (2 * STEPS + 1), "cholesky": 2 * size**2 + 2 * size, "block": 2 * size * block + 6 * size}
-    share = {"cg": 2 * size**2 * (STEPS + 2), "cholesky": 2 * size**2, "block": 4 * size**2}
+    entry = {"cg": 2 * size * (2 * steps + 1), "cholesky": 2 * size**2 + 2 * size, "block": 2 * size * block + 6 * size}
+    if ours:
+        share = {"cg": 8 * size**2, "cholesky": 6 * size**2, "block": 8 * size**2}
+    else:
+        share = {"cg": 2 * size**2 * (steps + 2), "cholesky": 2 * size**2}
     width = {"cg": 0, "cholesky": size, "block": block}[solver]
     necessary = size * width**2 / 3 + 2 * size * width
-    done = 2 * size * width**2 if method.startswith("recjax") else necessary
-    per_row = counts * entry[solver] + done
-    if method.startswith("recjax") and solver == "cholesky":
+    per_row = counts * entry[solver] + (2 * size * width**2 if ours else necessary)
+    if ours and solver == "cholesky":
         few = 2 * counts**2 * size + 2 * counts**3 + 4 * counts * size
-        per_row = np.where(counts < size, few, per_row) + 4 * size**2
+        per_row = np.where(counts < size, few, per_row)
     return {
         "necessary": float(entries * entry[solver] + rows * (share[solver] + necessary)) / 1e9,
         "done": float(per_row.sum() + rows * share[solver]) / 1e9,

@@ -146,14 +146,15 @@ def flops(model: trained.Trained) -> float:
     """Products of one epoch: 2 for each multiplication and addition.
 
     A gradient step has three products of each shape: one forwards, two backwards. WALS by conjugate gradients reads the
-    cells twice a step and once more each way at the start, and multiplies by D x D twice; then the Gramian.
+    cells twice a step and once at the start; each row goes into the Gramian's basis, as fixed and as a start, and back,
+    and then into the other Gramian.
     """
     settings, train = model.config, model.split.train
     pairs, dimension = len(train.interactions.query), settings.model.dimension
     rows = {name: len(train.vocabularies[name]) for name in ("query", "item")}
     if settings.train.method == "wals":
-        steps, both = settings.wals.steps + 1, rows["query"] + rows["item"]
-        return steps * (2 * 4 * pairs * dimension + 2 * both * dimension**2) + 2 * both * dimension**2
+        passes, both = 2 * settings.wals.steps + 1, rows["query"] + rows["item"]
+        return passes * 2 * 2 * pairs * dimension + 8.0 * both * dimension**2
     net = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(model.params.query) if leaf.ndim == 2)
     return 6.0 * pairs * (rows["item"] * dimension + net)
 

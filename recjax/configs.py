@@ -164,7 +164,7 @@ class Wals:
     all_pairs: bool = True  # alpha0 weighs every pair (iALS); false: the unobserved ones alone (a course's w0)
     regularization: float = field(0.01, knob=True, above=0.0)  # lambda
     exponent: float = field(1.0, knob=True, least=0.0)  # nu: how the regularization of a row grows with its history
-    steps: int = field(3, least=1)  # cg: steps a row and half-sweep
+    steps: int = field(2, least=1)  # cg: steps a row and half-sweep
     block: int = field(32, least=1)  # block: columns solved at a time
     fold_in: bool = False  # judged queries are embedded anew, in closed form, from what is then known
 

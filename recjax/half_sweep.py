@@ -26,11 +26,9 @@ def solve(
     Gives the table, the Gramian of the solved rows, and the objective with their regularization alone.
     """
     shared = numbers.unobserved_weight * gramian
-    # Some solve in the basis of the Gramian's eigenvectors; what is stored stays in its own.
-    basis, turned = None, shared
-    if solver.diagonal:
-        values, basis = linalg.eigen(shared)
-        fixed, turned = _turn(fixed, basis), jnp.diag(values)
+    # Solvers work in the basis of the Gramian's eigenvectors; what is stored stays in its own.
+    values, basis = linalg.eigen(shared)
+    fixed = fixed.astype(jnp.float32) @ basis
     ridge = least_squares.ridge(histories.count, others, numbers)
     # Read from one table, write to another: XLA would copy one that is read and written in every batch.
     table, solved = linalg.bits(before), jnp.zeros_like(gramian)
@@ -50,7 +48,7 @@ def solve(
                 jax.lax.dynamic_index_in_dim(part, index, keepdims=False, allow_negative_indices=False)
                 for part in (bucket.ids, bucket.value, bucket.weight)
             )
-            found, observed, square = _batch(ids, value, weight, fixed, start, turned, own, basis, solver, numbers)
+            found, observed, square = _batch(ids, value, weight, fixed, start, values, own, basis, solver, numbers)
             found = jnp.where(count[:, None] > 0, found, 0)  # a slot of padding
             now = jnp.stack([observed, square, least_squares.penalty(found, own)])
             rows = linalg.bits(found)
@@ -69,7 +67,7 @@ def solve(
 
 
 def _batch(
-    ids, value, weight, fixed, start, shared, ridge, basis, solver: solvers.Solver, numbers: Coefficients
+    ids, value, weight, fixed, start, values, ridge, basis, solver: solvers.Solver, numbers: Coefficients
 ) -> tuple[Float[Array, "B D"], Array, Array]:
     """The rows of one batch, and over its cells the sums of w (a - ŷ)² and, where it is needed, of ŷ²."""
     exists = weight > 0
@@ -77,18 +75,11 @@ def _batch(
         *solvers.cells(fixed, ids, ragged.CHUNK),
         weight=weight if numbers.all_pairs else jnp.where(exists, weight - numbers.unobserved_weight, 0.0),
         target=weight * value,
-        shared=shared,
-        ridge=ridge,
+        own=jnp.maximum(values, 0.0) + ridge[:, None],
     )
-    found, scores = solver.solve(system, _turn(start, basis))
-    stored = _turn(found, None if basis is None else basis.T).astype(start.dtype)
+    found, scores = solver(system, start.astype(jnp.float32) @ basis)
+    stored = (found @ basis.T).astype(start.dtype)
     if stored.dtype != found.dtype:
-        scores = system.scores(_turn(stored, basis), solvers.EVERY)
+        scores = system.scores(stored.astype(jnp.float32) @ basis, solvers.EVERY)
     square = jnp.zeros(()) if numbers.all_pairs else jnp.sum(jnp.where(exists, scores, 0.0) ** 2)
     return stored, jnp.sum(weight * (value - scores) ** 2), square
-
-
-def _turn(rows: Float[Array, "B D"], basis: Float[Array, "D D"] | None) -> Float[Array, "B D"]:
-    """The rows in float32, and in that basis where there is one."""
-    rows = rows.astype(jnp.float32)
-    return rows if basis is None else rows @ basis

@@ -1,8 +1,8 @@
 """Solvers of the normal equations of many rows at once. One signature: (settings) -> Solver.
 
-`solve(system, start [B D]) -> (solution [B D], scores [B L])`, where scores are those of the solution in the cells.
-All are free of LAPACK: jaxlib's batched LAPACK calls wait for the thread pool that they run on, and two of them in one
-CPU program may wait for ever (jaxlib 0.10.2).
+A solver is (system, start [B D]) -> (solution [B D], scores [B L]), with the scores of the solution in the cells. All
+work in a basis in which what the systems share is diagonal. They are free of LAPACK: jaxlib's batched LAPACK calls
+wait for the thread pool that they run on, and two of them in one CPU program may wait for ever (jaxlib 0.10.2).
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from recjax import configs, fields, linalg
 
 
 class System(NamedTuple):
-    """B systems (shared + ridge I + rowsᵀ diag(weight) rows) x = rowsᵀ target over cells [B L].
+    """B systems (diag(own) + rowsᵀ diag(weight) rows) x = rowsᵀ target over cells [B L].
 
     The cells' rows [B L D] are behind three functions, for a range of columns each, so that a long list can be read a
     chunk at a time.
@@ -28,19 +28,14 @@ class System(NamedTuple):
     products: Callable[[Array], Array]  # (weight [B D]) -> rows diag(weight) rowsᵀ [B L L]
     weight: Float[Array, "B L"]
     target: Float[Array, "B L"]
-    shared: Float[Array, "D D"]
-    ridge: Float[Array, " B"]
+    own: Float[Array, "B D"]  # of what all systems share, in its eigenvectors, and of the ridge; not below 0
 
 
-class Solver(NamedTuple):
-    """What solves, and whether it has to be asked in a basis of the rows in which `shared` is diagonal."""
-
-    solve: Callable[[System, Float[Array, "B D"]], tuple[Float[Array, "B D"], Float[Array, "B L"]]]
-    diagonal: bool = False
-
+Solver = Callable[[System, Float[Array, "B D"]], tuple[Float[Array, "B D"], Float[Array, "B L"]]]
 
 EVERY = slice(None)
 TINY = 1e-20  # in place of a weight of 0
+SMALL = 1e-4  # cg: what a preconditioner takes the smaller parts of `own` for, the largest being 1
 
 
 def resolve(settings: configs.Wals) -> Solver:
@@ -116,58 +111,60 @@ def cholesky(settings: configs.Wals) -> Solver:
     """
 
     def solve(system: System, start):
-        own = jnp.maximum(jnp.diagonal(system.shared) + system.ridge[:, None], 0.0)
         if system.weight.shape[1] < start.shape[1]:
-            return few(system, own)
-        matrix = system.gramian(system.weight, EVERY) + own[:, :, None] * jnp.eye(start.shape[1])
+            return few(system)
+        matrix = system.gramian(system.weight, EVERY) + _diagonal(system.own)
         found = linalg.solve(matrix, system.combine(system.target, EVERY))
         return found, system.scores(found, EVERY)
 
-    def few(system: System, own):
+    def few(system: System):
         # S = top · share. Where nothing is shared or regularized top is 0, and the solution the shortest of many.
-        top = jnp.max(own, axis=1, keepdims=True)
-        scale = jnp.where(top > 0, top, 1.0)
-        share = jnp.where(top > 0, jnp.maximum(own / scale, jnp.finfo(own.dtype).eps), 1.0)
+        top, share = _scaled(system.own, float(jnp.finfo(system.own.dtype).eps))
         products = system.products(1.0 / share)
         # With V = sign root² the matrix is symmetric. Its pivots have the signs of V, as S + the first cells' part of
         # YᵀVY is positive definite, however many they are.
         sign, root = jnp.where(system.weight < 0, -1.0, 1.0), jnp.sqrt(jnp.maximum(jnp.abs(system.weight), TINY))
-        diagonal = jnp.where(system.weight == 0, scale, top * sign)
-        matrix = root[:, :, None] * products * root[:, None] + diagonal[:, :, None] * jnp.eye(root.shape[1])
+        diagonal = jnp.where(system.weight == 0, jnp.where(top > 0, top, 1.0), top * sign)
+        matrix = root[:, :, None] * products * root[:, None] + _diagonal(diagonal)
         coefficient = root * linalg.solve(matrix, sign * system.target / root, sign)
         return system.combine(coefficient, EVERY) / share, jnp.einsum("blm,bm->bl", products, coefficient)
 
-    return Solver(solve, diagonal=True)
+    return solve
 
 
 def cg(settings: configs.Wals) -> Solver:
-    """`steps` steps of conjugate gradients from the present rows. Source: Takács et al. 2011 (ALS with CG)."""
+    """`steps` steps of conjugate gradients from the present rows, preconditioned by `own`.
+
+    Source: Takács et al. 2011 (ALS with conjugate gradients); the preconditioner is ours.
+    """
 
     def solve(system: System, start):
-        def share(x):  # what the matrix adds to the cells' part
-            return x @ system.shared + system.ridge[:, None] * x
+        _, share = _scaled(system.own, SMALL)
 
         def move(x, scores, residual, direction, square):
             ahead = system.scores(direction, EVERY)
-            curvature = jnp.sum(system.weight * ahead**2, 1) + jnp.sum(direction * share(direction), 1)
+            curvature = jnp.sum(system.weight * ahead**2, 1) + jnp.sum(system.own * direction**2, 1)
             size = _ratio(square, curvature)
             return x + size[:, None] * direction, scores + size[:, None] * ahead, ahead, size
 
         def step(_, state):
             x, scores, residual, direction, square = state
             x, scores, ahead, size = move(*state)
-            along = system.combine(system.weight * ahead, EVERY) + share(direction)
+            along = system.combine(system.weight * ahead, EVERY) + system.own * direction
             residual = residual - size[:, None] * along
-            now = jnp.sum(residual**2, 1)
-            return x, scores, residual, residual + _ratio(now, square)[:, None] * direction, now
+            ahead, now = scaled(residual)
+            return x, scores, residual, ahead + _ratio(now, square)[:, None] * direction, now
+
+        def scaled(residual):
+            return residual / share, jnp.sum(residual**2 / share, 1)
 
         scores = system.scores(start, EVERY)
-        residual = system.combine(system.target - system.weight * scores, EVERY) - share(start)
-        state = (start, scores, residual, residual, jnp.sum(residual**2, 1))
+        residual = system.combine(system.target - system.weight * scores, EVERY) - system.own * start
+        state = (start, scores, residual, *scaled(residual))
         # The last step needs no new residual.
         return move(*jax.lax.fori_loop(0, settings.steps - 1, step, state))[:2]
 
-    return Solver(solve)
+    return solve
 
 
 def block(settings: configs.Wals) -> Solver:
@@ -178,21 +175,25 @@ def block(settings: configs.Wals) -> Solver:
         x, scores = start, system.scores(start, EVERY)
         for first in range(0, dimension, settings.block):
             columns = slice(first, min(first + settings.block, dimension))
-            own = x[:, columns]
-            matrix = system.gramian(system.weight, columns) + system.shared[columns, columns]
-            matrix += _diagonal(system.ridge, own.shape[1])
-            residual = system.combine(system.target - system.weight * scores, columns)
-            residual -= x @ system.shared[:, columns] + system.ridge[:, None] * own
+            own = system.own[:, columns]
+            matrix = system.gramian(system.weight, columns) + _diagonal(own)
+            residual = system.combine(system.target - system.weight * scores, columns) - own * x[:, columns]
             change = linalg.solve(matrix, residual)
             x = x.at[:, columns].add(change)
             scores = scores + system.scores(change, columns)
         return x, scores
 
-    return Solver(solve)
+    return solve
 
 
-def _diagonal(ridge: Float[Array, " B"], dimension: int) -> Float[Array, "B D D"]:
-    return ridge[:, None, None] * jnp.eye(dimension)
+def _scaled(own: Float[Array, "B D"], least: float) -> tuple[Float[Array, "B 1"], Float[Array, "B D"]]:
+    """The largest of each row, and all of them over it, not below `least`; where all are 0, 1."""
+    top = jnp.max(own, axis=1, keepdims=True)
+    return top, jnp.where(top > 0, jnp.maximum(own / jnp.where(top > 0, top, 1.0), least), 1.0)
+
+
+def _diagonal(numbers: Float[Array, "B D"]) -> Float[Array, "B D D"]:
+    return numbers[:, :, None] * jnp.eye(numbers.shape[1])
 
 
 def _ratio(above: Array, below: Array) -> Array:
